@@ -1,0 +1,1 @@
+"""HTTP in, calls out; no decisions."""

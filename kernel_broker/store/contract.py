@@ -1,0 +1,181 @@
+"""What a store must do. Every backend passes the same conformance suite.
+
+A store holds opaque bytes: it never decodes a document, an entry or a chunk. A session's state is a
+set of named *entries* (small, replaced as a whole) and of *chunks* (large, named by content, written
+once). A commit changes entries and references atomically, under compare-and-set on epoch and revision.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kernel_broker.errors import BrokerError, Conflict, Unavailable
+from kernel_broker.wire.ids import ChunkId, Epoch, Revision, RunId, SessionId
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be reached or refuses writes; nothing was changed, or that is not known."""
+
+    code = "store_unavailable"
+
+
+class SessionMissing(BrokerError):
+    """No such session: never created, deleted, or expired."""
+
+    code = "session_not_found"
+
+
+class StaleLease(Conflict):
+    """Someone else holds the session now: drop the worker, its state is not the session's."""
+
+    code = "session_busy_elsewhere"
+
+
+class LeaseHeld(Conflict):
+    """Another holder's lease is alive; `holder` and `expires_in` (seconds) say whose and how long."""
+
+    code = "session_busy_elsewhere"
+
+    def __init__(self, holder: str, expires_in: float) -> None:
+        super().__init__("another pod holds this session; try again shortly", retry_after=expires_in)
+        self.holder = holder
+        self.expires_in = expires_in
+
+
+class RevisionMismatch(Conflict):
+    """The commit's parent is not the session's head."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A session at rest. Times are Unix seconds, `ttl` is in seconds, `size` in bytes."""
+
+    session_id: SessionId
+    owner: str
+    revision: Revision
+    created_at: float
+    last_activity: float
+    ttl: float
+    """The session expires this long after its last activity."""
+    doc: bytes
+    """The session document: opaque here, JSON to `sessions`."""
+    size: int = 0
+    """Bytes of entries and chunks at the head revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to advance a session, held by `holder` until it expires or is taken at a higher epoch."""
+
+    session_id: SessionId
+    holder: str
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is known of a run. `log` is the tail of its event lines; only finished runs have one."""
+
+    run_id: RunId
+    finished: bool
+    revision: Revision
+    """The session's revision when the run started, or after it finished."""
+    log: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One step of a session: from `parent` to `parent + 1`.
+
+    `put`/`delete` change entries; `add`/`drop` are chunk references gained and lost (every chunk in `add`
+    has been written with `put_chunks` before). `run` is recorded with the commit.
+    """
+
+    lease: Lease
+    parent: Revision
+    at: float
+    doc: bytes
+    put: Mapping[str, bytes] = field(default_factory=dict)
+    delete: Collection[str] = ()
+    add: Collection[ChunkId] = ()
+    drop: Collection[ChunkId] = ()
+    run: RunRecord | None = None
+
+
+class Store(Protocol):
+    """The contract. Every method raises `StoreUnavailable` if the store does not answer.
+
+    `now` is Unix seconds of the caller's clock, used for activity and expiry of sessions; the expiry of
+    leases is by the store's own clock (Redis) or the caller's (embedded, one broker).
+    """
+
+    async def open(self) -> None:
+        """Connect; raises `StoreUnavailable` with what to check. Must be called once, before any other."""
+
+    async def close(self) -> None:
+        """Let go of every connection, file and lock. Idempotent."""
+
+    async def ping(self) -> None:
+        """Return if the store answers and takes writes."""
+
+    async def create(self, record: SessionRecord) -> bool:
+        """Store a new session; False (and nothing changed) if the id exists already."""
+
+    async def get(self, session_id: SessionId) -> SessionRecord | None:
+        """The session, or None if there is none or it has expired."""
+
+    async def list(self, owner: str | None = None) -> list[SessionRecord]:
+        """Sessions of one owner (None: of all), the most recently active first."""
+
+    async def touch(self, session_id: SessionId, now: float) -> None:
+        """Move the session's last activity (and so its expiry) to `now`."""
+
+    async def delete(self, session_id: SessionId) -> bool:
+        """Forget the session, its state, runs and lease; False if there was none."""
+
+    async def acquire(self, session_id: SessionId, holder: str, ttl: float) -> Lease:
+        """Take the lease for `ttl` seconds at a new epoch.
+
+        A holder that has it already gets it again, also at a new epoch. Raises `LeaseHeld` while another
+        holder's lease is alive, `SessionMissing`.
+        """
+
+    async def renew(self, lease: Lease, ttl: float) -> None:
+        """Extend the lease; raises `StaleLease` if it is no longer this one."""
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease up; nothing happens if it is no longer this one."""
+
+    async def begin_run(self, lease: Lease, run_id: RunId, now: float, ttl: float) -> RunRecord | None:
+        """Record, durably, that a run starts, and renew the lease by `ttl` seconds.
+
+        Returns None the first time. If the run is known already nothing is changed and its record comes
+        back: `finished` with its log, or not finished (it is running, or was lost). Raises `StaleLease`.
+        """
+
+    async def get_run(self, session_id: SessionId, run_id: RunId) -> RunRecord | None:
+        """What is known of a run; None if it never started here or is forgotten (the last 64 are kept)."""
+
+    async def entries(self, session_id: SessionId) -> dict[str, bytes]:
+        """All entries of the head revision; raises `SessionMissing`."""
+
+    async def missing(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
+        """Those of `chunk_ids` that have not been written for this session."""
+
+    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, bytes]) -> None:
+        """Write chunks; one that exists is left as it is. Unreferenced ones are collected after a while."""
+
+    async def get_chunks(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> dict[ChunkId, bytes]:
+        """The chunks that exist among `chunk_ids`."""
+
+    async def commit(self, commit: Commit) -> Revision:
+        """Apply one step atomically and return the new revision.
+
+        Raises `StaleLease` (epoch), `RevisionMismatch` (parent), `SessionMissing`: then nothing was changed.
+        """
+
+    async def reset(self, lease: Lease, doc: bytes, now: float) -> Revision:
+        """Drop all entries and chunk references (a fresh namespace); the revision grows by one."""
+
+    async def collect(self, now: float, grace: float) -> int:
+        """Remove expired sessions, and chunks unreferenced for `grace` seconds; returns how many went."""

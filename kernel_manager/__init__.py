@@ -1,0 +1,1 @@
+"""The client side: the Jupyter provisioner and its bridge, the SDK, and the command line."""

@@ -1,0 +1,1 @@
+"""ZMQ sockets on the front end's side, HTTP to the broker on the other."""

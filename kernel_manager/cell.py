@@ -15,15 +15,15 @@ from kernel_manager.results import CellFailure, Execution, Result
 class Callbacks(TypedDict, total=False):
     """Functions called while a cell runs. With an `AsyncSession` they may be coroutine functions."""
 
-    on_stdout: Callable[[str], Any]
-    on_stderr: Callable[[str], Any]
-    on_result: Callable[[Result], Any]
-    on_error: Callable[[CellFailure], Any]
-    on_message: Callable[[Event], Any]
+    on_stdout: Callable[[str], Any] | None
+    on_stderr: Callable[[str], Any] | None
+    on_result: Callable[[Result], Any] | None
+    on_error: Callable[[CellFailure], Any] | None
+    on_message: Callable[[Event], Any] | None
     """Gets every Jupyter message of the run, as the broker's event."""
-    on_input: Callable[[str, bool], Any]
+    on_input: Callable[[str, bool], Any] | None
     """Gets the prompt and whether to hide what is typed; returns the line. Without it `input()` raises."""
-    on_wait: Callable[[str], Any]
+    on_wait: Callable[[str], Any] | None
     """Gets the reason when the cell waits: for its turn, or for a broker that does not answer."""
 
 

@@ -74,15 +74,13 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
-def launch(environment: dict[str, str], log_file: Path, lock: int) -> Launched:
+def launch(python: str, environment: dict[str, str], log_file: Path, lock: int) -> Launched:
     """Start the broker with `lock` inherited; returns once its process exists."""
-    if not sys.executable:
-        raise LocalBrokerFailed("this Python does not know its own executable, so no broker can be started")
-    broker = [sys.executable, "-P", "-m", "kernel_broker"]
+    broker = [python, "-P", "-m", "kernel_broker"]
     log = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         detached = subprocess.run(  # noqa: S603
-            [sys.executable, "-I", "-S", "-c", _DETACH, *broker],
+            [python, "-I", "-S", "-c", _DETACH, *broker],
             env=environment,
             cwd=environment.get("HOME", "/"),
             stdin=subprocess.DEVNULL,
@@ -91,7 +89,7 @@ def launch(environment: dict[str, str], log_file: Path, lock: int) -> Launched:
             pass_fds=[lock],
             check=True,
         )
-    except subprocess.CalledProcessError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         raise LocalBrokerFailed(f"the local broker's process could not be made: {error}") from error
     finally:
         os.close(log)

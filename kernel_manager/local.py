@@ -69,6 +69,8 @@ def read_status(settings: LocalSettings) -> LocalStatus:
 
 def is_listening(path: Path) -> bool:
     """Whether a process takes connections on this socket (a file left by a killed one does not)."""
+    if sys.platform == "win32":
+        return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         try:
@@ -117,10 +119,10 @@ def _launch_first(settings: LocalSettings) -> Launched | None:
         if not settings.token_file.exists():
             _write_private(settings.token_file, secrets.token_urlsafe(32))
         _bound_log(settings.log_file)
-        launched = launch(_to_environment(settings), settings.log_file, lock)
+        launched = launch(settings.python, _to_environment(settings), settings.log_file, lock)
     finally:
         os.close(lock)
-    note = {"pid": launched.pid, "version": launched.version, "prefix": sys.prefix, "python": sys.version}
+    note = {"pid": launched.pid, "version": launched.version, "python": settings.python}
     _write_private(settings.record_file, json.dumps(note))
     return launched
 

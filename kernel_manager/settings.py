@@ -47,6 +47,8 @@ class SettingsError(ValueError):
 class LocalSettings:
     """The on-demand broker of this user and this Python environment."""
 
+    python: str
+    """The interpreter that runs it, and whose packages the cells see."""
     runtime_dir: Path
     """Socket, token, log and lock."""
     state_dir: Path
@@ -91,14 +93,22 @@ class Settings:
 
 
 def read_settings(
-    environ: Mapping[str, str] = os.environ, *, url: str | None = None, token: str | None = None
+    environ: Mapping[str, str] = os.environ,
+    *,
+    url: str | None = None,
+    token: str | None = None,
+    python: str | None = None,
 ) -> Settings:
-    """Settings from the environment; `url` and `token`, if given, come before it."""
+    """Settings from the environment; `url` and `token`, if given, come before it.
+
+    `python` is the interpreter of the local broker if not this one: that of a kernelspec installed from
+    another environment.
+    """
     url = url or environ.get("SERVERLESS_KERNEL_URL", "").strip() or None
     return Settings(
         endpoint=to_endpoint(url, token or _read_token(environ)) if url else None,
         patience=_read_seconds(environ, "SERVERLESS_KERNEL_PATIENCE", 30.0),
-        local=_read_local(environ),
+        local=_read_local(environ, python or sys.executable),
     )
 
 
@@ -133,11 +143,14 @@ def _read_seconds(environ: Mapping[str, str], name: str, default: float) -> floa
     return seconds
 
 
-def _read_local(environ: Mapping[str, str]) -> LocalSettings:
-    key = hashlib.sha256(sys.prefix.encode()).hexdigest()[:10]
+def _read_local(environ: Mapping[str, str], python: str) -> LocalSettings:
+    # Not resolved: the python of a virtual environment is a link out of it.
+    prefix = sys.prefix if python == sys.executable else str(Path(python).absolute().parent.parent)
+    key = hashlib.sha256(prefix.encode()).hexdigest()[:10]
     home = Path(environ.get("HOME") or Path.home())
     state = Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state") / PRODUCT / key
     return LocalSettings(
+        python=python,
         runtime_dir=_find_runtime_dir(environ, state, key),
         state_dir=state,
         environment={name: value for name, value in environ.items() if _passes(name)},

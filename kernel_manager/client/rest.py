@@ -53,6 +53,15 @@ class AsyncClient:
         """What cells run on: Python, image, preloaded modules, the content of `kernel_info_reply`."""
         return await self._object("GET", "/v1/runtime")
 
+    async def ready(self) -> None:
+        """Return if the broker can run cells now: its store answers, its workers are there."""
+        await self._connection.request("GET", "/readyz")
+
+    async def version(self) -> str:
+        """The broker's version."""
+        document = await self._object("GET", "/openapi.json")
+        return str(document["info"]["version"])
+
     async def create_session(self, **body: Any) -> dict[str, Any]:
         """Create a session, or get one's own as it is if `session_id` exists."""
         named = {"session_id": new_session_id(), **{k: v for k, v in body.items() if v is not None}}

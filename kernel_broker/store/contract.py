@@ -3,14 +3,25 @@
 A store holds opaque bytes: it never decodes a document, an entry or a chunk. A session's state is a
 set of named *entries* (small, replaced as a whole) and of *chunks* (large, named by content, written
 once). A commit changes entries and references atomically, under compare-and-set on epoch and revision.
+
+Clocks: `now` and `at` are recorded as the session's activity. What expires (sessions, leases, unreferenced
+chunks) expires by the store's own clock, so that pods with skewed clocks do each other no harm: Redis'
+clock, or the embedded store's. A session expires `ttl` seconds after its last use; touch, acquire, renew,
+begin_run, put_chunks, commit and reset are uses, and no session expires before its lease does.
+
+An expired session is gone: every method treats it as one that never was.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from secrets import token_hex
+from typing import Final, Protocol
 
 from kernel_broker.errors import BrokerError, Conflict, Unavailable
 from kernel_broker.wire.ids import ChunkId, Epoch, Revision, RunId, SessionId
+
+RUNS_KEPT: Final = 64
+"""Runs remembered per session: a retry of an older one is not recognised any more."""
 
 
 class StoreUnavailable(Unavailable):
@@ -46,6 +57,14 @@ class RevisionMismatch(Conflict):
     """The commit's parent is not the session's head."""
 
 
+class ChunkMissing(BrokerError):
+    """A commit refers to chunks that are not there (collected, never written): put them, commit again."""
+
+    def __init__(self, chunk_ids: Collection[ChunkId]) -> None:
+        super().__init__(f"{len(chunk_ids)} chunk(s) of the commit are not in the store; write them again")
+        self.chunk_ids = frozenset(chunk_ids)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """A session at rest. Times are Unix seconds, `ttl` is in seconds, `size` in bytes."""
@@ -65,7 +84,11 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to advance a session, held by `holder` until it expires or is taken at a higher epoch."""
+    """The right to advance a session, held by `holder` until it is released or taken at a higher epoch.
+
+    Past its time anyone may take it; until someone does, its holder may still renew it, run and commit.
+    Epochs of one session id never repeat, not even after the session was deleted and made anew.
+    """
 
     session_id: SessionId
     holder: str
@@ -74,7 +97,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What is known of a run. `log` is the tail of its event lines; only finished runs have one."""
+    """What is known of a run. `log` is the tail of its event lines; only finished runs have one.
+
+    The caller bounds the log: the store keeps up to `RUNS_KEPT` of them per session.
+    """
 
     run_id: RunId
     finished: bool
@@ -88,7 +114,9 @@ class Commit:
     """One step of a session: from `parent` to `parent + 1`.
 
     `put`/`delete` change entries; `add`/`drop` are chunk references gained and lost (every chunk in `add`
-    has been written with `put_chunks` before). `run` is recorded with the commit.
+    has been written with `put_chunks` before). References are a set: adding one that is held or dropping one
+    that is not changes nothing. What is both put and deleted, or added and dropped, stays. `run` is recorded
+    with the commit, known before or not.
     """
 
     lease: Lease
@@ -100,17 +128,18 @@ class Commit:
     add: Collection[ChunkId] = ()
     drop: Collection[ChunkId] = ()
     run: RunRecord | None = None
+    token: str = field(default_factory=token_hex)
+    """Names this commit: repeating the same one, its outcome being unknown, never applies it twice."""
 
 
 class Store(Protocol):
-    """The contract. Every method raises `StoreUnavailable` if the store does not answer.
-
-    `now` is Unix seconds of the caller's clock, used for activity and expiry of sessions; the expiry of
-    leases is by the store's own clock (Redis) or the caller's (embedded, one broker).
-    """
+    """The contract. Every method raises `StoreUnavailable` if the store does not answer; later it may."""
 
     async def open(self) -> None:
-        """Connect; raises `StoreUnavailable` with what to check. Must be called once, before any other."""
+        """Connect; raises `StoreUnavailable` with what to check. Must be called before any other.
+
+        After a failure it may be called again, and nothing is left open.
+        """
 
     async def close(self) -> None:
         """Let go of every connection, file and lock. Idempotent."""
@@ -119,7 +148,7 @@ class Store(Protocol):
         """Return if the store answers and takes writes."""
 
     async def create(self, record: SessionRecord) -> bool:
-        """Store a new session; False (and nothing changed) if the id exists already."""
+        """Store a new session (`size` is ignored: it has none); False, nothing changed, if the id exists."""
 
     async def get(self, session_id: SessionId) -> SessionRecord | None:
         """The session, or None if there is none or it has expired."""
@@ -128,10 +157,10 @@ class Store(Protocol):
         """Sessions of one owner (None: of all), the most recently active first."""
 
     async def touch(self, session_id: SessionId, now: float) -> None:
-        """Move the session's last activity (and so its expiry) to `now`."""
+        """Move the session's last activity to `now` and start its ttl anew; nothing if there is none."""
 
     async def delete(self, session_id: SessionId) -> bool:
-        """Forget the session, its state, runs and lease; False if there was none."""
+        """Forget the session, its state, runs and lease, whoever holds it; False if there was none."""
 
     async def acquire(self, session_id: SessionId, holder: str, ttl: float) -> Lease:
         """Take the lease for `ttl` seconds at a new epoch.
@@ -141,16 +170,17 @@ class Store(Protocol):
         """
 
     async def renew(self, lease: Lease, ttl: float) -> None:
-        """Extend the lease; raises `StaleLease` if it is no longer this one."""
+        """Extend the lease; raises `StaleLease` if it is no longer this one, `SessionMissing`."""
 
     async def release(self, lease: Lease) -> None:
-        """Give the lease up; nothing happens if it is no longer this one."""
+        """Give the lease up; nothing happens if it is no longer this one, or the session is gone."""
 
     async def begin_run(self, lease: Lease, run_id: RunId, now: float, ttl: float) -> RunRecord | None:
         """Record, durably, that a run starts, and renew the lease by `ttl` seconds.
 
         Returns None the first time. If the run is known already nothing is changed and its record comes
-        back: `finished` with its log, or not finished (it is running, or was lost). Raises `StaleLease`.
+        back: `finished` with its log, or not finished (it is running, or was lost). Raises `StaleLease`
+        (before it looks at the run) and `SessionMissing`.
         """
 
     async def get_run(self, session_id: SessionId, run_id: RunId) -> RunRecord | None:
@@ -160,22 +190,36 @@ class Store(Protocol):
         """All entries of the head revision; raises `SessionMissing`."""
 
     async def missing(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
-        """Those of `chunk_ids` that have not been written for this session."""
+        """Those of `chunk_ids` that have not been written for this session.
+
+        The others are safe from `collect` for the grace from now on, so that a commit can refer to them.
+        """
 
     async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, bytes]) -> None:
-        """Write chunks; one that exists is left as it is. Unreferenced ones are collected after a while."""
+        """Write chunks; one that exists is left as it is. Raises `SessionMissing`.
+
+        Those that no commit comes to refer to are collected after a grace that starts now.
+        """
 
     async def get_chunks(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> dict[ChunkId, bytes]:
         """The chunks that exist among `chunk_ids`."""
 
     async def commit(self, commit: Commit) -> Revision:
-        """Apply one step atomically and return the new revision.
+        """Apply one step atomically, renew the lease by its last duration, return the new revision.
 
-        Raises `StaleLease` (epoch), `RevisionMismatch` (parent), `SessionMissing`: then nothing was changed.
+        Raises `SessionMissing`, `StaleLease` (epoch), `RevisionMismatch` (parent), `ChunkMissing`: looked for
+        in this order, and then nothing was changed. The commit last applied may be repeated by anyone.
         """
 
     async def reset(self, lease: Lease, doc: bytes, now: float) -> Revision:
-        """Drop all entries and chunk references (a fresh namespace); the revision grows by one."""
+        """Drop all entries and chunk references (a fresh namespace); the revision grows by one.
+
+        Runs and the lease stay. Raises `StaleLease`, `SessionMissing`.
+        """
 
     async def collect(self, now: float, grace: float) -> int:
-        """Remove expired sessions, and chunks unreferenced for `grace` seconds; returns how many went."""
+        """Remove expired sessions, and chunks unreferenced for `grace` seconds; returns how many went.
+
+        `grace` must outlast the time from a chunk's `missing` or `put_chunks` to its commit. Any pod may
+        call it at any time.
+        """

@@ -1,0 +1,39 @@
+"""From a URL to a store."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from kernel_broker.store.contract import Store
+
+_FORMS = (
+    "sqlite:///absolute/path, sqlite://:memory:, redis://host:port/db, rediss://host:port/db, "
+    "unix:///path/to/socket?db=0, redis+sentinel://host:port,host:port/service?db=0"
+)
+
+
+def open_store(url: str) -> Store:
+    """The store behind `url`, made but not yet connected: `await store.open()` does that.
+
+    Raises ValueError, without repeating any part of the URL that may be secret, if the URL makes no sense.
+    """
+    scheme = url.partition(":")[0].lower()
+    if scheme == "sqlite":
+        return _sqlite(url)
+    if scheme in {"redis", "rediss", "unix", "redis+sentinel"}:
+        # Imported here: some 30 MiB that the embedded store does without.
+        from kernel_broker.store.redis import RedisLink
+        from kernel_broker.store.redis_store import RedisStore
+
+        return RedisStore(RedisLink.from_url(url))
+    raise ValueError(f"unknown store {scheme!r}: KERNEL_BROKER_STORE_URL is one of {_FORMS}")
+
+
+def _sqlite(url: str) -> Store:
+    from kernel_broker.store.sqlite import SqliteStore
+
+    place = urlsplit(url)
+    if place.netloc == ":memory:" and not place.path:
+        return SqliteStore(None)
+    if place.netloc or place.query or place.fragment or len(place.path) < 2:
+        raise ValueError(f"{url!r} names no file: write sqlite:///absolute/path (three slashes)")
+    return SqliteStore(Path(unquote(place.path)))

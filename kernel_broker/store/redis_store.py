@@ -1,0 +1,239 @@
+"""The shared store, as the contract asks for it: sessions in Redis 6 or newer.
+
+All keys of a session share one hash tag and expire with it; what changes a session is one call of
+`session.lua`. How durable an acknowledged commit is, is Redis' to say: run it with `appendonly yes` and
+`maxmemory-policy noeviction`.
+"""
+
+import builtins
+from collections.abc import Collection, Mapping, Sequence
+from secrets import token_hex
+from typing import Any, Final
+
+from kernel_broker.store.batches import by_count, by_size
+from kernel_broker.store.contract import (
+    ChunkMissing,
+    Commit,
+    Lease,
+    RunRecord,
+    SessionRecord,
+    StoreUnavailable,
+)
+from kernel_broker.store.redis import Command, RedisLink
+from kernel_broker.store.redis_index import PREFIX, Index
+from kernel_broker.store.refusals import lease_held, revision_mismatch, session_missing, stale_lease
+from kernel_broker.wire.ids import ChunkId, Epoch, Revision, RunId, SessionId
+
+_FIELDS: Final = ("owner", "revision", "created_at", "last_activity", "ttl", "doc", "size")
+_STAGED_MS: Final = 600_000
+"""Life of a chunk whose writer dies before it could register it."""
+_LONGEST_MS: Final = 10**13
+_BYTES_AT_ONCE: Final = 8 << 20
+_CHUNKS_AT_ONCE: Final = 8
+_SESSIONS_AT_ONCE: Final = 500
+
+
+class RedisStore:
+    """`Store` in Redis. Every call may be repeated after a lost answer, so the link repeats them all."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self._index = Index(link)
+
+    async def open(self) -> None:
+        await self._link.open()
+        try:
+            await self.ping()
+            await self._link.warn_of_eviction()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    async def ping(self) -> None:
+        await self._link.send([("SET", f"{PREFIX}:probe", b"", "PX", 10_000)])
+
+    async def create(self, record: SessionRecord) -> bool:
+        session_id = record.session_id
+        times = record.created_at, record.last_activity, record.ttl, _ms(record.ttl)
+        fields = record.owner, record.revision, *times, record.doc
+        answer, owner = await self._do(session_id, "create", *fields)
+        await self._index.add({session_id: owner.decode()})  # also an old one: its maker may have died here
+        return bool(answer == b"ok")
+
+    async def get(self, session_id: SessionId) -> SessionRecord | None:
+        return (await self._records([session_id]))[session_id]
+
+    async def touch(self, session_id: SessionId, now: float) -> None:
+        await self._do(session_id, "touch", now)
+
+    async def delete(self, session_id: SessionId) -> bool:
+        answer, *owner = await self._do(session_id, "delete")
+        await self._repair([session_id], *(name.decode() for name in owner))
+        return bool(answer == b"ok")
+
+    async def acquire(self, session_id: SessionId, holder: str, ttl: float) -> Lease:
+        answer, *rest = await self._do(session_id, "acquire", holder, _ms(ttl))
+        if answer == b"held":
+            raise lease_held(rest[0].decode(), int(rest[1]) / 1000)
+        if answer == b"missing":
+            raise session_missing(session_id)
+        return Lease(session_id, holder, Epoch(int(rest[0])))
+
+    async def renew(self, lease: Lease, ttl: float) -> None:
+        await self._do_leased(lease, "renew", _ms(ttl))
+
+    async def release(self, lease: Lease) -> None:
+        await self._do(lease.session_id, "release", lease.holder, lease.epoch)
+
+    async def begin_run(self, lease: Lease, run_id: RunId, now: float, ttl: float) -> RunRecord | None:
+        # The nonce tells a repetition of this very call, after a lost answer, from a second one.
+        answer, *known = await self._do_leased(lease, "begin_run", run_id, now, _ms(ttl), token_hex(8))
+        return _run(run_id, known[0]) if answer == b"known" else None
+
+    async def get_run(self, session_id: SessionId, run_id: RunId) -> RunRecord | None:
+        (known,) = await self._link.send([("HGET", f"{_key(session_id)}:runs", run_id)])
+        return None if known is None else _run(run_id, known)
+
+    async def entries(self, session_id: SessionId) -> dict[str, bytes]:
+        key = _key(session_id)
+        both = ("HGET", key, "names"), ("HGETALL", f"{key}:entries")
+        expected, found = await self._link.send(both, atomic=True)
+        if expected is None:
+            raise session_missing(session_id)
+        if len(found) != int(expected):
+            raise StoreUnavailable(
+                f"Redis has evicted state of session {session_id!r}: restart the session, and set Redis'"
+                " maxmemory-policy to noeviction so that it does not happen again"
+            )
+        return {name.decode(): data for name, data in found.items()}
+
+    async def missing(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
+        absent = (await self._do(session_id, "missing", *chunk_ids))[1:]
+        return {ChunkId(chunk_id.decode()) for chunk_id in absent}
+
+    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, bytes]) -> None:
+        key = _key(session_id)
+        for batch in by_size(chunks, _BYTES_AT_ONCE):
+            write: list[Command] = [
+                ("SET", f"{key}:chunk:{chunk_id}", data, "NX", "PX", _STAGED_MS)
+                for chunk_id, data in batch.items()
+            ]
+            *_, (answer, *_) = await self._link.send([*write, self._link.script(key, "stage", *batch)])
+            if answer == b"missing":
+                raise session_missing(session_id)
+
+    async def get_chunks(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> dict[ChunkId, bytes]:
+        found: dict[ChunkId, bytes] = {}
+        for batch in by_count(chunk_ids, _CHUNKS_AT_ONCE):
+            keys = [f"{_key(session_id)}:chunk:{chunk_id}" for chunk_id in batch]
+            (parts,) = await self._link.send([("MGET", *keys)])
+            found |= {chunk_id: data for chunk_id, data in zip(batch, parts, strict=True) if data is not None}
+        return found
+
+    async def commit(self, commit: Commit) -> Revision:
+        run_id, run = (commit.run.run_id, _packed(commit.run)) if commit.run else ("", b"")
+        head = commit.parent, commit.token, commit.at, commit.doc, run_id, run
+        delete = set(commit.delete).difference(commit.put)
+        drop = set(commit.drop).difference(commit.add)
+        puts = [part for item in commit.put.items() for part in item]
+        parts = len(commit.put), len(delete), len(commit.add), *puts, *delete, *commit.add, *drop
+        answer, *rest = await self._do_leased(commit.lease, "commit", *head, *parts)
+        if answer == b"gone":
+            raise ChunkMissing([ChunkId(chunk_id.decode()) for chunk_id in rest])
+        if answer == b"conflict":
+            raise revision_mismatch(commit.lease.session_id, commit.parent, Revision(int(rest[0])))
+        return Revision(int(rest[0]))
+
+    async def reset(self, lease: Lease, doc: bytes, now: float) -> Revision:
+        return Revision(int((await self._do_leased(lease, "reset", now, doc))[1]))
+
+    async def collect(self, now: float, grace: float) -> int:
+        before = _ms(now - grace)
+        waiting = await self._index.members()
+        removed = 0
+        while waiting:
+            batch, waiting = waiting[:_SESSIONS_AT_ONCE], waiting[_SESSIONS_AT_ONCE:]
+            answers = await self._link.send(
+                [self._link.script(_key(session_id), "collect", before) for session_id in batch]
+            )
+            gone: list[SessionId] = []
+            for session_id, (answer, *counts) in zip(batch, answers, strict=True):
+                if answer == b"missing":
+                    gone.append(session_id)
+                elif int(counts[1]):
+                    removed += int(counts[0])
+                    waiting.append(session_id)  # it may have more
+            removed += len(gone)
+            await self._repair(gone)
+        return removed
+
+    async def list(self, owner: str | None = None) -> builtins.list[SessionRecord]:
+        records: builtins.list[SessionRecord] = []
+        gone: builtins.list[SessionId] = []
+        for batch in by_count(await self._index.members(owner), _SESSIONS_AT_ONCE):
+            for session_id, record in (await self._records(batch)).items():
+                if record is None or owner not in {None, record.owner}:
+                    gone.append(session_id)
+                else:
+                    records.append(record)
+        await self._repair(gone, owner)
+        return sorted(records, key=lambda record: record.last_activity, reverse=True)
+
+    async def _repair(self, gone: Collection[SessionId], owner: str | None = None) -> None:
+        """Take sessions off the index (and off `owner`'s); put back what was made anew in the meantime."""
+        for batch in by_count(gone, _SESSIONS_AT_ONCE):
+            await self._index.remove(batch, owner)
+            records = await self._records(batch)
+            await self._index.add({id_: record.owner for id_, record in records.items() if record})
+
+    async def _records(self, batch: Collection[SessionId]) -> dict[SessionId, SessionRecord | None]:
+        found = await self._link.send([("HMGET", _key(session_id), *_FIELDS) for session_id in batch])
+        return {id_: _record(id_, fields) for id_, fields in zip(batch, found, strict=True)}
+
+    async def _do(self, session_id: SessionId, verb: str, *args: str | float | bytes) -> Any:
+        return await self._link.call(_key(session_id), verb, *args)
+
+    async def _do_leased(self, lease: Lease, verb: str, *args: str | float | bytes) -> Any:
+        answer = await self._do(lease.session_id, verb, lease.holder, lease.epoch, *args)
+        if answer[0] == b"missing":
+            raise session_missing(lease.session_id)
+        if answer[0] == b"stale":
+            raise stale_lease(lease)
+        return answer
+
+
+def _key(session_id: SessionId) -> str:
+    return f"{PREFIX}:{{{session_id}}}"
+
+
+def _ms(seconds: float) -> int:
+    return int(min(max(seconds * 1000, 0), _LONGEST_MS))
+
+
+def _record(session_id: SessionId, fields: Sequence[bytes | None]) -> SessionRecord | None:
+    owner, revision, created_at, last_activity, ttl, doc, size = (field or b"" for field in fields)
+    if fields[1] is None:
+        return None
+    return SessionRecord(
+        session_id=session_id,
+        owner=owner.decode(),
+        revision=Revision(int(revision)),
+        created_at=float(created_at),
+        last_activity=float(last_activity),
+        ttl=float(ttl),
+        doc=doc,
+        size=int(size),
+    )
+
+
+def _packed(run: RunRecord) -> bytes:
+    return b"%d:%d:%b" % (run.finished, run.revision, run.log)
+
+
+def _run(run_id: RunId, packed: bytes) -> RunRecord:
+    finished, revision, log = packed.split(b":", 2)
+    done = finished == b"1"  # what a begun run has in the log's place is the nonce of its begin_run
+    return RunRecord(run_id, done, Revision(int(revision)), log if done else b"")

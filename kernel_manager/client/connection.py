@@ -18,7 +18,7 @@ SILENCE: Final = 3 * HEARTBEAT_SECONDS
 """Seconds without a byte after which a connection counts as dead."""
 
 _CONNECT_SECONDS: Final = 5.0
-_KEEPALIVE_SECONDS: Final = 4.0  # below uvicorn's 5: let go before the server does
+_KEEPALIVE_SECONDS: Final = 30.0  # below the broker's: let go before the server does
 _LONGEST_PAUSE: Final = 2.0
 _GATEWAY_STATUSES: Final = frozenset({502, 503, 504})
 """Without a problem document these come from a proxy: the broker behind it may or may not have heard us."""

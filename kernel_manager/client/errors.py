@@ -148,6 +148,7 @@ _BY_CODE: Final[dict[str, type[ApiError]]] = {
     "session_busy_elsewhere": SessionBusy,
     "revision_conflict": Conflict,
     "run_conflict": Conflict,
+    "session_id_taken": Conflict,
     "run_lost": Conflict,
     "not_waiting_for_input": NotWaitingForInput,
     "runtime_mismatch": RuntimeMismatch,
@@ -162,10 +163,24 @@ _BY_CODE: Final[dict[str, type[ApiError]]] = {
     "cell_timeout": CellTimeout,
 }
 
+_BY_STATUS: Final[dict[int, type[ApiError]]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Unauthorized,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    422: BadRequest,
+    429: OverQuota,
+    503: Unavailable,
+}
+"""For codes of a newer broker."""
+
 
 def to_error(problem: Mapping[str, Any]) -> ApiError:
     """The exception that a problem document stands for."""
-    return _BY_CODE.get(str(problem.get("code")), ApiError)(problem)
+    kind = _BY_CODE.get(str(problem.get("code"))) or _BY_STATUS.get(problem.get("status", 0), ApiError)
+    return kind(problem)
 
 
 def _describe_loss(revision: int | None, started_from: int | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from kernel_broker.wire.events import Event
-from kernel_broker.wire.ids import new_run_id, new_session_id
+from kernel_broker.wire.ids import is_valid_id, new_run_id, new_session_id
 from kernel_manager.client.connection import SILENCE, Connection
 from kernel_manager.client.endpoint import Connect, Endpoint, fixed
 from kernel_manager.client.stream import Opening, RunStream
@@ -98,9 +98,13 @@ class AsyncClient:
 
         Only requests that change nothing are sent again when it is not known whether they arrived.
         """
-        msg_type = body.get("msg_type") or body.get("header", {}).get("msg_type")
-        opening = Opening(_path(session_id, "messages"), body, repeat=msg_type in _QUERIES)
-        return RunStream(self._connection, session_id, opening=opening).events()
+        header = {"msg_id": new_run_id(), **(body.get("header") or {})}
+        msg_type = body.get("msg_type") or header.get("msg_type")
+        run_id = header["msg_id"] if is_valid_id(header["msg_id"]) else None
+        opening = Opening(
+            _path(session_id, "messages"), {**body, "header": header}, repeat=msg_type in _QUERIES
+        )
+        return RunStream(self._connection, session_id, run_id=run_id, opening=opening).events()
 
     def attach(self, session_id: str, run_id: str, after: int = -1) -> AsyncGenerator[Event, None]:
         """Follow a run from the event after number `after`; run id `background` follows stray output."""

@@ -20,7 +20,10 @@ from kernel_manager.client.errors import ApiError, KernelError, RunLost
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The POST that starts a stream. `repeat`: it may be sent again although it may have arrived."""
+    """The POST that starts a stream. `repeat`: it may be sent again although it may have arrived.
+
+    If not, and it may have arrived, the run is looked for by its id instead.
+    """
 
     path: str
     body: dict[str, Any]
@@ -44,7 +47,8 @@ class RunStream:
         self._run_id = run_id
         self._last = after
         self._opening = opening
-        self._accepted = opening is None
+        self._attaching = opening is None
+        self._uncertain: Cut | None = None
         self._seen = False
         self._started_from: int | None = None
 
@@ -61,7 +65,7 @@ class RunStream:
                 cut = Cut("the stream was cut", sent=True)
             except Cut as error:
                 cut = error
-            self._refuse_unsafe_repeat(cut)
+            self._mark_uncertain(cut)
             pause = patience.next_pause(cut)
             if pause > 0:
                 yield {"event": "waiting", "seq": -1, "reason": cut.reason}
@@ -83,13 +87,15 @@ class RunStream:
 
     async def _open(self) -> httpx.Response:
         try:
-            if self._opening is not None and not self._accepted:
+            if self._opening is not None and not self._attaching:
                 return await self._connection.open("POST", self._opening.path, body=self._opening.body)
             path = f"{self._session_path}/runs/{quote(self._run_id or '', safe='')}"
             return await self._connection.open("GET", path, params={"after": self._last})
         except ApiError as error:
             if error.code == "run_lost" or (error.code == "run_not_found" and self._seen):
                 raise await self._to_loss() from error
+            if error.code == "run_not_found" and self._uncertain is not None:
+                raise self._uncertain.to_error(0) from error
             raise
 
     def _is_news(self, event: Event, patience: Patience) -> bool:
@@ -98,8 +104,8 @@ class RunStream:
             patience.alive()
             return True
         if kind == "accepted":
-            self._accepted = self._seen = True
-            self._run_id = event.get("run_id", self._run_id)
+            self._attaching = self._seen = True
+            self._run_id = self._run_id or event.get("run_id")
             self._started_from = event.get("revision", self._started_from)
         if seq <= self._last and kind != "end":
             return False
@@ -108,10 +114,14 @@ class RunStream:
         patience.progress()
         return True
 
-    def _refuse_unsafe_repeat(self, cut: Cut) -> None:
-        if self._accepted or not cut.sent or self._opening is None or self._opening.repeat:
+    def _mark_uncertain(self, cut: Cut) -> None:
+        """After a cut that the request may have outrun: what must not be sent twice is looked for."""
+        if self._attaching or not cut.sent or self._opening is None or self._opening.repeat:
             return
-        raise cut.to_error(0) from cut
+        if self._run_id is None:
+            raise cut.to_error(0) from cut
+        self._attaching = True
+        self._uncertain = cut
 
     async def _to_loss(self) -> KernelError:
         """The loss, with the revision the session stands at; or the reason why that cannot be said."""

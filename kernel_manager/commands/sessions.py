@@ -11,7 +11,6 @@ from kernel_manager.client.rest import AsyncClient
 from kernel_manager.connect import new_client
 from kernel_manager.settings import read_settings
 
-
 _HEADINGS: Final[tuple[str, ...]] = ("SESSION", "NAME", "STATE", "REVISION", "SIZE", "IDLE")
 
 

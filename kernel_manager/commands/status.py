@@ -58,6 +58,6 @@ async def _look(settings: Settings) -> dict[str, Any]:
         **found,
         "state": "ready",
         "python": runtime.get("python"),
-        "runtime": runtime.get("runtime_id"),
+        "runtime": runtime.get("image"),
         "sessions": ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none",
     }

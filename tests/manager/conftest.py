@@ -1,9 +1,9 @@
 """Every test here leaves no thread and no descriptor behind."""
 
 import gc
-import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from loopback import LoopbackBroker
@@ -26,4 +26,4 @@ def broker() -> Iterator[LoopbackBroker]:
 
 
 def _descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))

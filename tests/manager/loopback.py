@@ -102,9 +102,13 @@ class LoopbackBroker:
     def stop(self) -> None:
         self._server.should_exit = True
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._closing.set)
+            self.release()
             self._thread.join()
         self._socket.close()
+
+    def release(self) -> None:
+        """Let streams that hang end."""
+        self._loop.call_soon_threadsafe(self._closing.set)
 
     def count(self, method: str, part: str) -> int:
         return sum(1 for verb, path, _ in self.requests if verb == method and part in path)

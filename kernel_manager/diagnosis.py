@@ -16,10 +16,10 @@ from kernel_manager.client.endpoint import Endpoint
 from kernel_manager.client.errors import KernelError, Unauthorized
 from kernel_manager.client.rest import AsyncClient
 from kernel_manager.connect import to_connect
-from kernel_manager.install import KERNEL_NAME, PROVISIONER
+from kernel_manager.install import PROVISIONER
 from kernel_manager.launch import installed_version
 from kernel_manager.local import read_status
-from kernel_manager.settings import PRODUCT, LocalSettings, Settings
+from kernel_manager.settings import KERNEL_NAME, PRODUCT, LocalSettings, Settings
 
 Level = Literal["ok", "warn", "fail"]
 

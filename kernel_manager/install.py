@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from jupyter_client.kernelspec import KernelSpecManager
 
-KERNEL_NAME: Final = "serverless-python"
+from kernel_manager.settings import KERNEL_NAME
+
 PROVISIONER: Final = "serverless-kernel-provisioner"
 _RESOURCES: Final = Path(__file__).parent / "kernelspec"
 

@@ -9,9 +9,10 @@ import nbformat
 from kernel_broker.wire.events import Event
 from kernel_manager.results import Execution
 from kernel_manager.session_blocking import Session
+from kernel_manager.settings import KERNEL_NAME
 from kernel_manager.widgets import WidgetStates
 
-KERNELSPEC: Final = {"name": "serverless-python", "display_name": "Serverless Python", "language": "python"}
+KERNELSPEC: Final = {"name": KERNEL_NAME, "display_name": "Serverless Python", "language": "python"}
 _TIMED: Final = {"busy": "iopub.status.busy", "idle": "iopub.status.idle"}
 
 

@@ -22,6 +22,8 @@ from typing import Final
 from kernel_manager.client.endpoint import Endpoint
 
 PRODUCT: Final = "serverless-ipykernel"
+KERNEL_NAME: Final = "serverless-python"
+"""The kernelspec's name."""
 _MAX_SOCKET_PATH: Final = 107
 """Bytes of a unix socket's path on Linux, less the closing zero."""
 _SOCKET_NAME: Final = "broker.sock"

@@ -4,10 +4,12 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kernel_manager.diagnosis import Finding, examine_now
 from kernel_manager.settings import read_settings
+
+if TYPE_CHECKING:
+    from kernel_manager.diagnosis import Finding
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,6 +26,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print, and fail if a check did."""
+    from kernel_manager.diagnosis import examine_now  # it looks at everything, so it imports much
+
     findings = examine_now(read_settings())
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
@@ -32,6 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if any(finding.level == "fail" for finding in findings) else 0
 
 
-def _to_line(finding: Finding) -> str:
+def _to_line(finding: "Finding") -> str:
     line = f"{finding.level:<5} {finding.subject:<20} {finding.detail}\n"
     return line + f"{'':<5} {'':<20} -> {finding.advice}\n" if finding.advice else line

@@ -4,8 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from kernel_manager.install import KERNEL_NAME, SpecRequest, install
-from kernel_manager.settings import SettingsError, to_endpoint
+from kernel_manager.settings import KERNEL_NAME, SettingsError, to_endpoint
 
 
 def add_parser(subparsers: Any) -> None:
@@ -43,6 +42,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Install, and say where."""
+    from kernel_manager.install import SpecRequest, install  # jupyter_client is a slow import
+
     if arguments.url:
         to_endpoint(arguments.url, None)  # refuses what is no URL
     request = SpecRequest(arguments.name, arguments.display_name, arguments.url, dict(arguments.env))

@@ -7,7 +7,8 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
 import kernel_manager.install as module
-from kernel_manager.install import KERNEL_NAME, PROVISIONER, SpecRequest, install, to_spec
+from kernel_manager.install import PROVISIONER, SpecRequest, install, to_spec
+from kernel_manager.settings import KERNEL_NAME
 
 SHIPPED = Path(module.__file__).parent / "kernelspec"
 

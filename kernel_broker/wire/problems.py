@@ -16,6 +16,7 @@ CODES: Final[dict[str, int]] = {
     "not_acceptable": 406,
     "session_busy_elsewhere": 409,
     "revision_conflict": 409,
+    "session_id_taken": 409,
     "run_conflict": 409,
     "run_lost": 409,
     "not_waiting_for_input": 409,

@@ -1,0 +1,110 @@
+"""`python -m kernel_broker`: serve until told to stop, or until idle for long enough."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kernel_broker import __version__
+from kernel_broker.app import make_app
+from kernel_broker.sessions.service import Sessions
+from kernel_broker.settings import Settings, SettingsError, describe_settings, read_settings
+from kernel_broker.store.contract import StoreUnavailable
+
+log = logging.getLogger("kernel_broker")
+
+
+class Activity:
+    """ASGI wrapper that knows when the broker was last asked for anything."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open = 0
+        self._last = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the request while it is open."""
+        self._open += scope["type"] == "http"
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open -= scope["type"] == "http"
+            self._last = time.monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last request ended; 0 while one is open."""
+        return 0.0 if self._open else time.monotonic() - self._last
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal comes, or until idle for `idle_exit` seconds."""
+    app = make_app(settings)
+    activity = Activity(app)
+    config = uvicorn.Config(
+        activity,
+        host=settings.host,
+        port=settings.port,
+        uds=settings.uds or None,
+        log_level=settings.log_level,
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=int(settings.grace),
+        timeout_keep_alive=75,
+        ws="none",
+    )
+    server = uvicorn.Server(config)
+    async with asyncio.TaskGroup() as tasks:
+        watcher = None
+        if settings.idle_exit:
+            watcher = tasks.create_task(
+                _stop_when_idle(server, activity, app.state.sessions, settings.idle_exit)
+            )
+        await server.serve()
+        if watcher is not None:
+            watcher.cancel()
+    if not server.started:
+        raise SystemExit(3)
+
+
+async def _stop_when_idle(
+    server: uvicorn.Server, activity: Activity, sessions: Sessions, limit: float
+) -> None:
+    while activity.idle_seconds < limit or sessions.busy:  # noqa: ASYNC110  (every request moves the deadline)
+        await asyncio.sleep(max(1.0, limit - activity.idle_seconds))
+    log.info("idle for %g seconds; ending", limit)
+    server.should_exit = True
+
+
+def main() -> None:
+    """Read the settings and serve."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kernel_broker",
+        description="Run a Serverless IPyKernel broker.",
+        epilog=f"Settings, by environment:\n{describe_settings()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.parse_args()
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        sys.exit(f"kernel_broker: {error}")
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve(settings))
+    except StoreUnavailable as error:
+        sys.exit(f"kernel_broker: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

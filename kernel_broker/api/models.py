@@ -1,0 +1,158 @@
+"""The shapes of the REST surface; they make the OpenAPI document."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Json = dict[str, Any]
+
+Id = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$"),
+    Field(description="1 to 128 letters, digits, '.', '_', ':' or '-', starting with a letter or digit"),
+]
+EnvName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$")]
+EnvValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+CELL_BYTES = 16 * 2**20
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SessionCreate(_Strict):
+    """A new session. An id of one's own that exists already is returned as it is."""
+
+    session_id: Id | None = Field(None, description="chosen by the broker if absent")
+    name: Annotated[str, StringConstraints(max_length=1000)] = ""
+    runtime: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        None, description="the runtime wanted; must be the one this pool serves"
+    )
+    env: dict[EnvName, EnvValue] = Field(default_factory=dict, description="environment of the cells")
+    cwd: Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4096)] | None = Field(
+        None, description="working directory (absolute)"
+    )
+    limits: Json = Field(default_factory=dict)
+    idle_ttl: Annotated[float, Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)] | None = Field(
+        None, description="seconds without activity after which the session is forgotten"
+    )
+
+
+class Pin(BaseModel):
+    """Something in a session that cannot be carried to another process."""
+
+    name: str
+    type: str
+    reason: str
+    cell: int | None = None
+
+
+class SessionView(BaseModel):
+    """A session as it stands."""
+
+    session_id: str
+    name: str
+    owner: str
+    state: Literal["running", "warm", "cold"]
+    revision: int
+    execution_count: int
+    runtime: Json
+    cwd: str | None
+    limits: Json
+    idle_ttl: float
+    created_at: float
+    last_activity: float
+    size: int
+    pinned: list[Pin]
+    comms: dict[str, Json]
+    background: bool
+
+
+class SessionList(BaseModel):
+    """Sessions, the most recently active first."""
+
+    sessions: list[SessionView]
+
+
+class RuntimeView(BaseModel):
+    """What this pool's workers are."""
+
+    python: str
+    implementation: str
+    magic: str
+    machine: str
+    image: str
+    preload: list[str]
+    packages: dict[str, str]
+    kernel_info: Json
+    broker_version: str
+
+
+class ExecuteRequest(_Strict):
+    """One cell: the content of Jupyter's execute_request, and how to run it."""
+
+    code: Annotated[str, StringConstraints(max_length=CELL_BYTES)]
+    silent: bool = False
+    store_history: bool = True
+    user_expressions: dict[str, str] = Field(default_factory=dict)
+    allow_stdin: bool = False
+    stop_on_error: bool = True
+    run_id: Id | None = Field(None, description="retrying with the same one never runs the cell twice")
+    timeout: Annotated[float, Field(gt=0, le=10 * 86400, allow_inf_nan=False)] | None = Field(
+        None, description="seconds the cell may run"
+    )
+    header: Json | None = Field(None, description="Jupyter header of the request to answer")
+    metadata: Json = Field(default_factory=dict, description="Jupyter metadata of the request")
+
+
+class MessageRequest(_Strict):
+    """Any other Jupyter request."""
+
+    channel: Literal["shell", "control"] = "shell"
+    msg_type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")] | None = None
+    header: Json | None = None
+    parent_header: Json = Field(default_factory=dict)
+    metadata: Json = Field(default_factory=dict)
+    content: Json = Field(default_factory=dict)
+    buffers: list[str] = Field(default_factory=list, description="binary buffers, base64")
+
+
+class InputReply(_Strict):
+    """The line a cell asked for with `input()`."""
+
+    value: str
+
+
+class CellFailure(BaseModel):
+    """The exception a cell raised."""
+
+    ename: str
+    evalue: str
+    traceback: list[str]
+
+
+class ExecuteResult(BaseModel):
+    """A run, when it is over. `outputs` are nbformat outputs."""
+
+    run_id: str
+    status: Literal["ok", "error", "aborted"]
+    execution_count: int
+    outputs: list[Json]
+    error: CellFailure | None = None
+    revision: int
+    notices: list[str]
+    payload: list[Json]
+    user_expressions: Json
+
+
+class ProblemDocument(BaseModel):
+    """An error, as RFC 9457 describes it; `code` is stable."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    retry_after: float | None = None

@@ -1,0 +1,61 @@
+"""The composition root: the only place where the broker's parts meet."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from kernel_broker import __version__
+from kernel_broker.api import health, problems, runs, sessions
+from kernel_broker.api.limits import BodyLimit
+from kernel_broker.pool.pool import Pool, PoolLimits
+from kernel_broker.sessions.service import Sessions, Upkeep
+from kernel_broker.sessions.surroundings import SessionLimits
+from kernel_broker.settings import Settings
+from kernel_broker.store.open import open_store
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = "Jupyter kernels that cost nothing while idle: run cells in durable sessions over HTTP."
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """The broker as an ASGI application."""
+    store = open_store(settings.store_url)
+    pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers))
+    limits = SessionLimits(
+        lease_ttl=settings.lease_ttl,
+        patience=settings.patience,
+        line=settings.line,
+        run_log=settings.run_log,
+        output=settings.output,
+    )
+    upkeep = Upkeep(worker_idle=settings.worker_idle, session_ttl=settings.session_ttl)
+    service = Sessions(store, pool, limits, upkeep, time.time)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await store.open()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                forking = tasks.create_task(pool.run())
+                async with service.open():
+                    yield
+                forking.cancel()
+        finally:
+            await store.close()
+
+    app = FastAPI(
+        title="Serverless IPyKernel", version=__version__, description=DESCRIPTION, lifespan=lifespan
+    )
+    app.state.store, app.state.pool, app.state.sessions = store, pool, service
+    app.state.token = settings.token or None
+    app.state.runtime = lambda: (pool.info or {}).get("runtime")
+    app.add_middleware(BodyLimit, limit=settings.request_bytes)
+    problems.install(app)
+    for room in (health, sessions, runs):
+        app.include_router(room.router)
+    return app

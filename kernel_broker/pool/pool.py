@@ -1,0 +1,143 @@
+"""The pod's workers: spares forked ahead of need, handed over, replaced, ended."""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from kernel_broker.errors import Unavailable
+from kernel_broker.pool.handle import Worker
+from kernel_broker.pool.zygote import Zygote
+
+log = logging.getLogger(__name__)
+
+_RESTART_DELAY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How many workers: `spares` are kept forked and unassigned, `workers` in all at most."""
+
+    spares: int = 2
+    workers: int = 256
+
+
+class Pool:
+    """Owns the zygote and every worker. `run` keeps both going until it is cancelled."""
+
+    def __init__(self, preload: tuple[str, ...], limits: PoolLimits) -> None:
+        self._preload = preload
+        self._limits = limits
+        self._zygote: Zygote | None = None
+        self._spares: deque[Worker] = deque()
+        self._workers: set[Worker] = set()
+        self._wanted = asyncio.Event()
+        self._up = asyncio.Event()
+        self._failure: str | None = None
+
+    @property
+    def info(self) -> dict[str, Any] | None:
+        """The zygote's `kernel_info` and `runtime`; None until it is up."""
+        return self._zygote.info if self._zygote is not None and self._up.is_set() else None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the zygote cannot be started; None if it can."""
+        return self._failure
+
+    @property
+    def warm(self) -> float:
+        """The share of the wanted spares that are ready, from 0 to 1."""
+        return (
+            min(1.0, len(self._spares) / self._limits.spares)
+            if self._limits.spares
+            else float(self._up.is_set())
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Workers now: `spare` and `assigned`."""
+        return {"spare": len(self._spares), "assigned": len(self._workers) - len(self._spares)}
+
+    async def run(self) -> None:
+        """Keep a zygote alive and the spares filled; ends everything when cancelled."""
+        while True:
+            zygote = self._zygote = Zygote(self._preload, self._on_exit)
+            try:
+                await zygote.start()
+                async with asyncio.TaskGroup() as tasks:
+                    refill = tasks.create_task(self._refill(zygote))
+                    status = await zygote.wait()
+                    refill.cancel()
+                self._failure = f"the zygote ended with status {status}"
+                log.error("zygote ended with status %s; starting another", status)
+            finally:
+                await self._drop_all(zygote)
+            await asyncio.sleep(_RESTART_DELAY)
+
+    async def acquire(self, patience: float) -> Worker:
+        """A worker that belongs to nobody yet, a spare if there is one. Hand it back with `release`.
+
+        Waits up to `patience` seconds for the zygote to be up; raises `Unavailable`.
+        """
+        while self._spares:
+            worker = self._spares.popleft()
+            self._wanted.set()
+            if worker.exit is None:
+                return worker
+        if len(self._workers) >= self._limits.workers:
+            raise Unavailable(
+                f"all {self._limits.workers} workers of this pod are in use",
+                code="workers_unavailable",
+                retry_after=5,
+            )
+        try:
+            async with asyncio.timeout(patience):
+                await self._up.wait()
+        except TimeoutError:
+            reason = self._failure or "the pod is still loading its libraries"
+            raise Unavailable(f"no worker is ready: {reason}", retry_after=1) from None
+        assert self._zygote is not None
+        return await self._fork(self._zygote)
+
+    async def release(self, worker: Worker) -> None:
+        """End a worker that was acquired. A worker is never used for a second session."""
+        self._workers.discard(worker)
+        await worker.close()
+
+    async def _refill(self, zygote: Zygote) -> None:
+        await zygote.up
+        self._failure = None
+        self._up.set()
+        while True:
+            self._wanted.clear()
+            while len(self._spares) < self._limits.spares and len(self._workers) < self._limits.workers:
+                try:
+                    self._spares.append(await self._fork(zygote))
+                except Unavailable as error:
+                    self._failure = error.problem.detail
+                    log.error("no spare worker: %s", error)  # noqa: TRY400  (expected; no traceback wanted)
+                    break
+            await self._wanted.wait()
+
+    async def _fork(self, zygote: Zygote) -> Worker:
+        worker = await zygote.fork()
+        self._workers.add(worker)
+        await worker.connect()
+        return worker
+
+    def _on_exit(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+        if worker in self._spares:
+            log.warning("a spare worker ended: %s", worker.exit)
+            self._spares.remove(worker)
+        self._wanted.set()
+
+    async def _drop_all(self, zygote: Zygote) -> None:
+        self._up.clear()
+        self._spares.clear()
+        await zygote.stop()
+        workers, self._workers = self._workers, set()
+        for worker in workers:
+            await worker.close()

@@ -1,0 +1,33 @@
+"""The session document: what is known of a session besides its state, stored as JSON with every commit."""
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class SessionDocument:
+    """What `sessions` remembers of a session; the store sees it as bytes."""
+
+    name: str = ""
+    cwd: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
+    runtime: dict[str, Any] = field(default_factory=dict)
+    """The runtime that last committed: a namespace is loadable where its `magic` is the same."""
+    key: str = field(default_factory=lambda: secrets.token_hex(32))
+    """Names this session's chunks; known to its workers, never shown."""
+    execution_count: int = 0
+    pinned: list[dict[str, Any]] = field(default_factory=list)
+    comms: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The document as stored."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "SessionDocument":
+        """Read a stored document; members of other versions are ignored."""
+        known = cls.__dataclass_fields__
+        return cls(**{name: value for name, value in json.loads(raw).items() if name in known})

@@ -1,0 +1,282 @@
+"""All sessions at this pod: create, find, run, end; and what is done to them in the background."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kernel_broker.errors import Conflict, NotFound, Unavailable
+from kernel_broker.pool.pool import Pool
+from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.sessions.live import LiveSession
+from kernel_broker.sessions.run import Bounds, Request, Run
+from kernel_broker.sessions.runlog import RunLog
+from kernel_broker.sessions.surroundings import SessionLimits, Surroundings
+from kernel_broker.store.contract import SessionRecord, StaleLease, Store, StoreUnavailable
+from kernel_broker.wire.ids import Revision, RunId, SessionId
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """When things are done in the background; all in seconds."""
+
+    worker_idle: float = 900.0
+    """A warm worker that nobody used for this long is dropped; its state is in the store."""
+    session_ttl: float = 7 * 86400.0
+    """A session that nobody used for this long is forgotten, unless it was created with its own."""
+    collect_every: float = 600.0
+    collect_grace: float = 3600.0
+    """Chunks that no revision refers to are removed after this long."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What a session is created with."""
+
+    session_id: SessionId
+    owner: str
+    name: str = ""
+    cwd: str | None = None
+    env: dict[str, str] | None = None
+    limits: Json | None = None
+    idle_ttl: float | None = None
+
+
+class Sessions:
+    """The sessions this pod knows; cold ones live in the store alone."""
+
+    def __init__(
+        self, store: Store, pool: Pool, limits: SessionLimits, upkeep: Upkeep, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._pool = pool
+        self._limits = limits
+        self._upkeep = upkeep
+        self._clock = clock
+        self._live: dict[SessionId, LiveSession] = {}
+        self._around = Surroundings(store, pool, secrets.token_hex(8), limits, clock, self._spawn)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._draining = False
+
+    # -- life ------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Serve for the block; at its end running cells are given up, and workers and leases let go."""
+        async with asyncio.TaskGroup() as self._tasks:
+            upkeep = self._tasks.create_task(self._keep_up())
+            try:
+                yield
+            finally:
+                upkeep.cancel()
+                for live in list(self._live.values()):
+                    with suppress(StoreUnavailable):
+                        await live.end("the broker is shutting down")
+
+    async def drain(self) -> None:
+        """Take no new cell; return when none runs any more."""
+        self._draining = True
+        for live in list(self._live.values()):
+            await live.evict()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        assert self._tasks is not None
+        return self._tasks.create_task(work)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any request of any session is being worked on."""
+        return any(live.state == "running" or live.has_background for live in self._live.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Sessions at this pod by state (cold ones that are only in the store are not counted)."""
+        states = [live.state for live in self._live.values()]
+        return {state: states.count(state) for state in ("running", "warm", "cold")}
+
+    @property
+    def draining(self) -> bool:
+        """Whether the pod is shutting down."""
+        return self._draining
+
+    # -- sessions --------------------------------------------------------------------------------
+
+    async def create(self, new: NewSession) -> tuple[Json, bool]:
+        """Create a session, or return the owner's own that has the id; the second value says if it is new."""
+        now = self._clock()
+        document = SessionDocument(
+            name=new.name,
+            cwd=new.cwd,
+            env=new.env or {},
+            limits=new.limits or {},
+            runtime=(self._pool.info or {}).get("runtime", {}),
+        )
+        record = SessionRecord(
+            session_id=new.session_id,
+            owner=new.owner,
+            revision=Revision(0),
+            created_at=now,
+            last_activity=now,
+            ttl=new.idle_ttl or self._upkeep.session_ttl,
+            doc=document.to_bytes(),
+        )
+        if await self._store.create(record):
+            return self._view(record), True
+        existing = await self._store.get(new.session_id)
+        if existing is None or existing.owner != new.owner:
+            raise Conflict("this session id is taken; choose another", code="session_id_taken")
+        return self._view(existing), False
+
+    async def describe(self, owner: str, session_id: SessionId) -> Json:
+        """One session; raises `NotFound`."""
+        return self._view(await self._record(owner, session_id))
+
+    async def list(self, owner: str) -> list[Json]:
+        """The owner's sessions, the most recently active first."""
+        return [self._view(record) for record in await self._store.list(owner)]
+
+    async def delete(self, owner: str, session_id: SessionId) -> None:
+        """End a session and forget its state."""
+        await self._record(owner, session_id)
+        live = self._live.pop(session_id, None)
+        if live is not None:
+            await live.end("the session was deleted")
+        await self._store.delete(session_id)
+
+    async def restart(self, owner: str, session_id: SessionId) -> Json:
+        """A fresh namespace under the same id."""
+        live = await self._get(owner, session_id)
+        await live.restart()
+        return self._view(live.tenure.record)
+
+    async def evict(self, owner: str, session_id: SessionId) -> Json:
+        """Drop the warm worker; the committed state stays."""
+        record = await self._record(owner, session_id)
+        live = self._live.get(session_id)
+        if live is not None:
+            await live.evict()
+            record = await self._record(owner, session_id)
+        return self._view(record)
+
+    async def interrupt(self, owner: str, session_id: SessionId) -> None:
+        """Interrupt what runs; nothing happens if nothing does."""
+        await self._record(owner, session_id)
+        if (live := self._live.get(session_id)) is not None:
+            await live.interrupt()
+
+    async def answer_input(self, owner: str, session_id: SessionId, value: str) -> None:
+        """Hand a line to the cell that waits for one."""
+        live = await self._get(owner, session_id)
+        await live.answer_input(value)
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    async def start(self, owner: str, session_id: SessionId, run_id: RunId, request: Request,
+                    timeout: float | None = None) -> RunLog:  # fmt: skip  # noqa: ASYNC109
+        """Begin a run, or find the one that has the id already; its log."""
+        live = await self._get(owner, session_id)
+        known = live.find(run_id)
+        if known is not None:
+            return known
+        if self._draining:
+            raise Unavailable("this pod is shutting down; try again", code="draining", retry_after=1)
+        bounds = Bounds(timeout, self._limits.run_log, self._limits.output)
+        run = Run(session_id, run_id, request, bounds)
+        live.start(run)
+        return run.log
+
+    async def attach(self, owner: str, session_id: SessionId, run_id: RunId) -> RunLog:
+        """The log of a run: from memory, or what was stored of it when it finished."""
+        await self._record(owner, session_id)
+        live = self._live.get(session_id)
+        found = live.find(run_id) if live is not None else None
+        if found is not None:
+            return found
+        stored = await self._store.get_run(session_id, run_id)
+        if stored is None:
+            raise NotFound(f"no run {run_id!r} is known in this session", code="run_not_found")
+        if not stored.finished:
+            record = await self._record(owner, session_id)
+            raise Conflict(
+                "the run was lost with the pod that ran it; the session stands at revision "
+                f"{record.revision}, with everything up to the last finished cell",
+                code="run_lost",
+                revision=record.revision,
+            )
+        return RunLog.restored(stored.log)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    async def _record(self, owner: str, session_id: SessionId) -> SessionRecord:
+        record = await self._store.get(session_id)
+        if record is None or record.owner != owner:
+            raise NotFound(f"no session {session_id!r}", code="session_not_found")
+        return record
+
+    async def _get(self, owner: str, session_id: SessionId) -> LiveSession:
+        live = self._live.get(session_id)
+        if live is None:
+            record = await self._record(owner, session_id)
+            live = self._live.setdefault(session_id, LiveSession(record, self._around))
+        elif live.tenure.record.owner != owner:
+            raise NotFound(f"no session {session_id!r}", code="session_not_found")
+        return live
+
+    def _view(self, record: SessionRecord) -> Json:
+        live = self._live.get(record.session_id)
+        if live is not None and live.tenure.revision > record.revision:
+            record = replace(record, revision=live.tenure.revision, doc=live.tenure.record.doc)
+        document = SessionDocument.from_bytes(record.doc)
+        return {
+            "session_id": record.session_id,
+            "name": document.name,
+            "owner": record.owner,
+            "state": live.state if live is not None else "cold",
+            "revision": record.revision,
+            "execution_count": document.execution_count,
+            "runtime": document.runtime,
+            "cwd": document.cwd,
+            "limits": document.limits,
+            "idle_ttl": record.ttl,
+            "created_at": record.created_at,
+            "last_activity": record.last_activity,
+            "size": record.size,
+            "pinned": document.pinned,
+            "comms": document.comms,
+            "background": live is not None and live.has_background,
+        }
+
+    async def _keep_up(self) -> None:
+        """Renew leases, drop idle workers, collect garbage, until cancelled."""
+        tick = min(self._limits.lease_ttl / 3, self._upkeep.worker_idle)
+        next_collection = self._clock() + self._upkeep.collect_every
+        while True:
+            await asyncio.sleep(tick)
+            for session_id, live in list(self._live.items()):
+                await self._tend(session_id, live)
+            if self._clock() >= next_collection:
+                next_collection = self._clock() + self._upkeep.collect_every
+                with suppress(StoreUnavailable):
+                    await self._store.collect(self._clock(), self._upkeep.collect_grace)
+
+    async def _tend(self, session_id: SessionId, live: LiveSession) -> None:
+        live.forget_old_runs()
+        try:
+            idle = self._clock() - live.last_used > self._upkeep.worker_idle
+            if live.state != "running" and idle and not live.has_background:
+                await live.evict()
+            await live.tenure.renew()
+        except StaleLease:
+            log.warning("session %s was taken over by another pod", session_id)
+            live.lose()
+        except StoreUnavailable:
+            log.warning("the store does not answer; leases cannot be renewed")
+        if live.forgettable:
+            self._live.pop(session_id, None)

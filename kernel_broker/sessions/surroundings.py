@@ -1,0 +1,43 @@
+"""What every session at this pod shares: the store, the pool, the clock, the bounds."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from kernel_broker.pool.pool import Pool
+from kernel_broker.store.contract import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Bounds that hold for every session. Times are in seconds, sizes in bytes."""
+
+    lease_ttl: float = 10.0
+    """A lease that is not renewed for this long may be taken by another pod."""
+    patience: float = 30.0
+    """How long a cell waits for a worker, a lease or the store before it fails."""
+    line: int = 1000
+    """Requests that may wait for one session."""
+    run_log: int = 16 * 2**20
+    """What is kept in memory of a run's output for readers that come later or read slowly."""
+    output: int = 64 * 2**20
+    """Output of one cell; more is dropped, and said so."""
+    interrupt_grace: float = 5.0
+    """After a timeout's interrupt, how long a cell may take to stop before its worker is killed."""
+    run_memory: float = 60.0
+    """How long a finished run can be re-attached from memory; after that, its stored tail is all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Handed to every session at birth."""
+
+    store: Store
+    pool: Pool
+    holder: str
+    """This pod's name in leases."""
+    limits: SessionLimits
+    clock: Callable[[], float]
+    """Unix seconds."""
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    """Runs a task that belongs to the pod."""

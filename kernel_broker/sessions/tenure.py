@@ -1,0 +1,190 @@
+"""A session's durable side as this pod sees it: record, document, lease, commits."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from kernel_broker.errors import Conflict
+from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.sessions.run import Outcome, Run
+from kernel_broker.sessions.surroundings import Surroundings
+from kernel_broker.store.contract import (
+    Commit,
+    Lease,
+    LeaseHeld,
+    RevisionMismatch,
+    RunRecord,
+    SessionMissing,
+    SessionRecord,
+    StoreUnavailable,
+)
+from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
+
+Json = dict[str, Any]
+
+TAIL_BYTES = 64 * 2**10
+"""How much of a run's log is stored with its commit, for clients that lost the pod."""
+
+_RETRY_SECONDS = 0.25
+
+
+class Tenure:
+    """The session's record, and the lease under which this pod may advance it."""
+
+    def __init__(self, record: SessionRecord, around: Surroundings) -> None:
+        self._around = around
+        self._lease: Lease | None = None
+        self._take(record)
+
+    def _take(self, record: SessionRecord) -> None:
+        self.record = record
+        self.document = SessionDocument.from_bytes(record.doc)
+
+    @property
+    def session_id(self) -> SessionId:
+        """The session's id."""
+        return self.record.session_id
+
+    @property
+    def revision(self) -> Revision:
+        """The last revision this pod knows of."""
+        return self.record.revision
+
+    @property
+    def held(self) -> bool:
+        """Whether this pod holds the lease, as far as it knows."""
+        return self._lease is not None
+
+    async def hold(self, run: Run) -> Lease:
+        """The lease, acquired if need be; waits for another holder's to expire, within the patience."""
+        if self._lease is not None:
+            return self._lease
+        limits, store = self._around.limits, self._around.store
+        deadline = asyncio.get_running_loop().time() + limits.patience
+        while True:
+            try:
+                lease = await store.acquire(self.session_id, self._around.holder, limits.lease_ttl)
+                break
+            except LeaseHeld as held:
+                if asyncio.get_running_loop().time() + held.expires_in > deadline:
+                    raise
+                run.queue(1, "another pod holds this session")
+                await asyncio.sleep(held.expires_in)
+        record = await store.get(self.session_id)
+        if record is None:
+            raise SessionMissing(f"session {self.session_id!r} has been deleted")
+        self._take(record)
+        self._lease = lease
+        return lease
+
+    async def begin(self, run: Run) -> RunRecord | None:
+        """Record that the run starts; what is known of it, if it has started before."""
+        lease = await self.hold(run)
+        around = self._around
+        return await around.store.begin_run(lease, run.run_id, around.clock(), around.limits.lease_ttl)
+
+    async def settle(self, run: Run | None, head: Json, parts: Sequence[bytes]) -> Outcome:
+        """Commit what a `done` frame brings, if anything; how the run ends."""
+        change = head.get("commit")
+        outcome = Outcome(
+            status=_status(run),
+            revision=self.revision,
+            execution_count=head.get("execution_count", self.document.execution_count),
+            notices=head.get("notices", ()),
+            background=head.get("background", False),
+        )
+        if change is None:
+            return outcome
+        outcome = replace(outcome, revision=Revision(self.revision + 1))
+        info = self._around.pool.info or {}
+        document = replace(
+            self.document,
+            execution_count=outcome.execution_count,
+            pinned=head["pinned"],
+            comms=head["comms"],
+            runtime=info.get("runtime", self.document.runtime),
+        )
+        commit = Commit(
+            lease=self._require_lease(),
+            parent=self.revision,
+            at=self._around.clock(),
+            doc=document.to_bytes(),
+            put=dict(zip(change["put"], parts, strict=True)),
+            delete=change["delete"],
+            add=[ChunkId(i) for i in change["add"]],
+            drop=[ChunkId(i) for i in change["drop"]],
+            run=_run_record(run, outcome),
+        )
+        await self._commit(commit, run)
+        self.document = document
+        self.record = replace(self.record, revision=outcome.revision, last_activity=commit.at, doc=commit.doc)
+        return outcome
+
+    async def _commit(self, commit: Commit, run: Run | None) -> None:
+        """Commit; a store that does not answer is tried again within the patience."""
+        deadline = asyncio.get_running_loop().time() + self._around.limits.patience
+        told = False
+        while True:
+            try:
+                await self._around.store.commit(commit)
+            except RevisionMismatch:
+                if not await self._was_committed(commit):  # by a former try whose answer was lost
+                    raise
+            except StoreUnavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                if run is not None and not told:
+                    run.queue(1, "the store does not answer; waiting to save the session")
+                told = True
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            return
+
+    async def _was_committed(self, commit: Commit) -> bool:
+        assert commit.run is not None
+        known = await self._around.store.get_run(self.session_id, commit.run.run_id)
+        return known is not None and known.finished and known.revision == commit.run.revision
+
+    def _require_lease(self) -> Lease:
+        if self._lease is None:
+            raise Conflict("this pod does not hold the session any more", code="session_busy_elsewhere")
+        return self._lease
+
+    async def renew(self) -> None:
+        """Extend the lease, if held; raises `StaleLease`."""
+        if self._lease is not None:
+            await self._around.store.renew(self._lease, self._around.limits.lease_ttl)
+
+    async def release(self) -> None:
+        """Give the lease up."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            await self._around.store.release(lease)
+
+    def lose(self) -> None:
+        """Somebody else has taken the session."""
+        self._lease = None
+
+    async def reset(self, run: Run) -> None:
+        """A fresh namespace under the same id; the count starts anew."""
+        lease = await self.hold(run)
+        document = replace(self.document, execution_count=0, pinned=[], comms={})
+        revision = await self._around.store.reset(lease, document.to_bytes(), self._around.clock())
+        self.document = document
+        self.record = replace(self.record, revision=revision, doc=document.to_bytes(), size=0)
+
+
+def _status(run: Run | None) -> Any:
+    for message in run.held if run is not None else ():
+        if message.channel == "shell":
+            return message.read_content().get("status", "ok")
+    return "ok"
+
+
+def _run_record(run: Run | None, outcome: Outcome) -> RunRecord:
+    if run is None:
+        return RunRecord(RunId(new_run_id()), finished=True, revision=outcome.revision)
+    closing = run.closing_lines(outcome)
+    tail = run.log.tail(max(0, TAIL_BYTES - len(closing))) + closing
+    return RunRecord(run.run_id, finished=True, revision=outcome.revision, log=tail)

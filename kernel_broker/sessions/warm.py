@@ -1,0 +1,172 @@
+"""A worker that holds a session's namespace: its frames are routed to runs, its states to the store."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kernel_broker.pool.handle import Exit, Worker, WorkerLost
+from kernel_broker.sessions.run import Outcome, Request, Run
+from kernel_broker.wire.frames import Frame
+from kernel_broker.wire.ids import ChunkId
+from kernel_broker.wire.messages import CHANNELS, Message
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+_CHUNK_BATCH = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a warm worker may ask of its session."""
+
+    fetch: Callable[[Collection[ChunkId]], Awaitable[Mapping[ChunkId, bytes]]]
+    """Chunks from the store."""
+    keep: Callable[[Mapping[ChunkId, bytes]], Awaitable[None]]
+    """Chunks to the store."""
+    settle: Callable[[Run | None, Json, Sequence[bytes]], Awaitable[Outcome]]
+    """A `done` frame: commit what it brings and say how the run ends."""
+    stray: Callable[[Message], None]
+    """A message that answers no run in flight."""
+    quiet: Callable[[], None]
+    """The session's background work has ended."""
+
+
+class WarmWorker:
+    """One worker in one session. `pump` must run as long as it is used."""
+
+    def __init__(self, worker: Worker, ports: Ports) -> None:
+        self.worker = worker
+        self._ports = ports
+        self._runs: dict[str, Run] = {}
+        self._ready: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._chunks: dict[ChunkId, bytes] = {}
+        self.lost: Exit | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether any request is with the worker."""
+        return bool(self._runs)
+
+    async def enter(self, birth: Json, entries: Mapping[str, bytes]) -> Json:
+        """Give the worker its session and state; its `ready` frame. Raises `WorkerLost`."""
+        head = {**birth, "entries": list(entries)}
+        await self.worker.send(Frame("birth", head, list(entries.values())))
+        return await self._ready
+
+    async def perform(self, run: Run) -> Outcome:
+        """Hand a request over and wait until it is done and committed. Raises `WorkerLost`, `BrokerError`."""
+        self._runs[run.request.msg_id] = run
+        try:
+            await self.post(run.request, run.request.msg_id)
+            run.sent = True
+            return await asyncio.shield(run.done)
+        finally:
+            self._runs.pop(run.request.msg_id, None)
+
+    async def post(self, request: Request, msg_id: str) -> None:
+        """Send a request whose answers nobody waits for here."""
+        head = {"ch": request.channel, "type": request.msg_type, "id": msg_id}
+        await self.worker.send(Frame("jupyter", head, request.parts()))
+
+    async def reply_to_input(self, value: str) -> None:
+        """Answer the worker's `input_request`."""
+        await self.worker.send(Frame("stdin", {"value": value}))
+
+    async def pump(self) -> None:
+        """Route frames until the worker is gone; then every request in flight fails with `WorkerLost`."""
+        try:
+            async for frame in self.worker.frames():
+                await self._route(frame)
+        except WorkerLost:
+            pass
+        except Exception:
+            log.exception("a worker's frame could not be handled; ending the worker")
+        finally:
+            self.worker.kill()
+            self.lost = await self.worker.wait_exit()
+            lost = WorkerLost(str(self.lost))
+            waiting: list[asyncio.Future[Any]] = [self._ready, *(run.done for run in self._runs.values())]
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(lost)
+                    future.exception()
+            self._ports.quiet()
+
+    async def _route(self, frame: Frame) -> None:
+        match frame.kind:
+            case "jupyter":
+                await self._publish(frame)
+            case "chunk":
+                await self._collect(ChunkId(frame.head["id"]), frame.parts[0])
+            case "done":
+                await self._settle(frame)
+            case "fetch":
+                await self._supply([ChunkId(i) for i in frame.head["ids"]])
+            case "ready" if not self._ready.done():
+                self._ready.set_result(frame.head)
+            case "quiet":
+                self._ports.quiet()
+            case "crashed":
+                log.error("a worker failed:\n%s", frame.head["traceback"])
+
+    async def _publish(self, frame: Frame) -> None:
+        head = frame.head
+        if head["ch"] not in CHANNELS or len(frame.parts) < 4:
+            raise WorkerLost("it sent a malformed message")
+        header, parent, metadata, content, *buffers = frame.parts
+        message = Message(
+            head["ch"], head["type"], head["parent"], header, parent, metadata, content, buffers
+        )
+        run = self._runs.get(message.parent_id)
+        if run is None:
+            self._ports.stray(message)
+            return
+        if message.channel == "stdin":
+            run.waiting_for_input = True
+        idle = message.msg_type == "status" and head.get("state") == "idle"
+        if run.request.channel == "shell" and (idle or message.channel == "shell"):
+            run.held.append(message)
+            return
+        run.publish(message)
+        if idle and run.request.channel == "control" and not run.done.done():
+            run.done.set_result(await self._ports.settle(None, {}, ()))
+        await run.log.room()
+
+    async def _collect(self, chunk_id: ChunkId, data: bytes) -> None:
+        self._chunks[chunk_id] = data
+        if sum(map(len, self._chunks.values())) >= _CHUNK_BATCH:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        chunks, self._chunks = self._chunks, {}
+        if chunks:
+            await self._ports.keep(chunks)
+
+    async def _settle(self, frame: Frame) -> None:
+        run = self._runs.get(frame.head["msg_id"])
+        committed = False
+        try:
+            await self._flush()
+            outcome = await self._ports.settle(run, frame.head, frame.parts)
+            committed = True
+            if run is not None and not run.done.done():
+                run.done.set_result(outcome)
+        except Exception as error:  # whatever it is, it is the run's to tell
+            if run is not None and not run.done.done():
+                run.done.set_exception(error)
+        finally:
+            if frame.head["commit"] is not None:
+                await self.worker.send(Frame("committed", {"ok": committed}))
+
+    async def _supply(self, ids: list[ChunkId]) -> None:
+        for start in range(0, len(ids), 8):
+            wanted = ids[start : start + 8]
+            found = await self._ports.fetch(wanted)
+            for chunk_id in wanted:
+                data = found.get(chunk_id)
+                head = {"id": chunk_id, "found": data is not None}
+                await self.worker.send(Frame("chunk", head, [data] if data is not None else []))

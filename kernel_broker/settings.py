@@ -1,0 +1,116 @@
+"""The broker's settings: the only reader of the environment, and read once.
+
+Each is an environment variable `KERNEL_BROKER_<NAME>`; `python -m kernel_broker --help` lists them.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "KERNEL_BROKER_"
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it and says what is wanted."""
+
+
+def default_store_url() -> str:
+    """The embedded store in the user's data directory."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return f"sqlite:///{base}/serverless-ipykernel/store.db"
+
+
+def setting(default: Any, text: str) -> Any:
+    """A setting with its default and the line `--help` shows."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, with its default."""
+
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8080, "port to listen on; PORT alone is honoured too; 0 picks a free one")
+    uds: str = setting("", "path of a unix socket to listen on instead of host and port")
+    store_url: str = setting("", "redis://…, rediss://…, redis+sentinel://…, or sqlite:///path (default: "
+                                 "an embedded store in the user's data directory)")  # fmt: skip
+    token: str = setting("", "bearer token that opens everything; empty: no token is asked for")
+    token_file: str = setting("", "file that holds the token, instead of TOKEN")
+    preload: str = setting("auto", "modules the zygote imports, comma-separated; 'auto': those of numpy, "
+                                   "pandas, matplotlib.pyplot that are installed; empty: none")  # fmt: skip
+    spares: int = setting(2, "workers kept forked and ready")
+    workers: int = setting(256, "workers at most")
+    worker_idle: float = setting(900.0, "seconds until an idle warm worker is dropped (its state is kept)")
+    session_ttl: float = setting(604800.0, "seconds without activity until a session is forgotten")
+    lease_ttl: float = setting(10.0, "seconds until the lease of a pod that died can be taken")
+    patience: float = setting(30.0, "seconds a cell waits for a worker or the store before it fails")
+    line: int = setting(1000, "requests that may wait for one session")
+    run_log: int = setting(16 * 2**20, "bytes of a run's output kept in memory for slow or late readers")
+    output: int = setting(64 * 2**20, "bytes of output of one cell; the rest is dropped, and said so")
+    request_bytes: int = setting(64 * 2**20, "bytes of a request's body at most")
+    idle_exit: float = setting(0.0, "seconds without any request or running cell until the broker ends "
+                                    "itself; 0: never")  # fmt: skip
+    grace: float = setting(
+        30.0, "seconds that running cells are given to end when the broker is told to stop"
+    )
+    log_level: str = setting("info", "debug, info, warning or error")
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """The modules to preload, as names."""
+        return tuple(name.strip() for name in self.preload.split(",") if name.strip())
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of an environment; raises `SettingsError`."""
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        raw = environ.get(PREFIX + item.name.upper())
+        if raw is None and item.name == "port":
+            raw = environ.get("PORT")
+        if raw is not None:
+            values[item.name] = _convert(item.name, raw, type(item.default))
+    known = {PREFIX + item.name.upper() for item in fields(Settings)}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; --help lists those there are")
+    settings = Settings(**values)
+    return _resolve(settings)
+
+
+def _convert(name: str, raw: str, kind: type) -> Any:
+    if kind is str:
+        return raw
+    try:
+        value = kind(raw)
+    except ValueError:
+        raise SettingsError(f"{PREFIX}{name.upper()} must be a number, not {raw!r}") from None
+    if value < 0:
+        raise SettingsError(f"{PREFIX}{name.upper()} must not be negative")
+    return value
+
+
+def _resolve(settings: Settings) -> Settings:
+    values = {item.name: getattr(settings, item.name) for item in fields(Settings)}
+    if settings.token_file:
+        try:
+            values["token"] = Path(settings.token_file).read_text().strip()
+        except OSError as error:
+            raise SettingsError(f"{PREFIX}TOKEN_FILE cannot be read: {error.strerror}") from error
+        if not values["token"]:
+            raise SettingsError(f"{PREFIX}TOKEN_FILE is empty")
+    values["store_url"] = settings.store_url or default_store_url()
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
+    return Settings(**values)
+
+
+def describe_settings() -> str:
+    """One line for each setting, for `--help`."""
+    lines = []
+    for item in fields(Settings):
+        default = f" [{item.default}]" if item.default not in ("", None) else ""
+        lines.append(f"  {PREFIX}{item.name.upper():<15}{default} {item.metadata['help']}")
+    return "\n".join(lines)

@@ -1,0 +1,71 @@
+"""What a worker says about itself and its session: pins, notices, background work, comms."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from kernel_broker.worker.state.engine import Pin
+
+REQUEST = "serverless-request"
+"""Name of the asyncio tasks that handle requests, to tell them from the user's."""
+
+_OWN_THREADS = frozenset({"MainThread", "Control"})
+_LIBRARY_THREADS = ("ipykernel", "IPython", "debugpy", "_pydevd", "pydevd", "tqdm", "concurrent.futures")
+"""Modules whose idle service threads never end, and are no work of the user's."""
+
+
+def pin(item: Pin) -> dict[str, Any]:
+    """A pin as JSON."""
+    return {"name": item.name, "type": item.type, "reason": item.reason, "cell": item.cell}
+
+
+def notice(item: Pin) -> str:
+    """The line a user reads at the cell that made something which cannot be carried."""
+    return (
+        f"Serverless Python: '{item.name}' ({item.type}) cannot be saved with the session: {item.reason}. "
+        "It works until the session moves to another process."
+    )
+
+
+def done(app: Any, msg_id: str) -> dict[str, Any]:
+    """The members of a `done` frame that do not depend on the state."""
+    return {
+        "msg_id": msg_id,
+        "execution_count": app.shell.execution_count - 1,
+        "commit": None,
+        "pinned": [],
+        "notices": [],
+        "comms": {
+            comm_id: {"target_name": comm.target_name}
+            for comm_id, comm in app.kernel.comm_manager.comms.items()
+        },
+        "background": has_background_work(),
+    }
+
+
+def has_background_work() -> bool:
+    """Whether user code left threads or asyncio tasks running that may still publish."""
+    if any(thread.name not in _OWN_THREADS and not _is_service(thread) for thread in threading.enumerate()):
+        return True
+    return any(task.get_name() != REQUEST for task in asyncio.all_tasks())
+
+
+def _is_service(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    modules = (getattr(target, "__module__", None) or "", type(thread).__module__)
+    return any(module.startswith(_LIBRARY_THREADS) for module in modules)
+
+
+def change_directory(path: str | None) -> str | None:
+    """Enter the session's directory; the problem in words if that cannot be done."""
+    if path is None:
+        return None
+    try:
+        os.chdir(path)
+    except OSError as error:
+        return (
+            f"the working directory {path!r} cannot be entered ({error.strerror}); using {str(Path.cwd())!r}"
+        )
+    return None

@@ -1,0 +1,156 @@
+"""One worker: hosts the kernel for one session, runs its requests, hands its state to the broker.
+
+    broker → worker   birth · jupyter · stdin · chunk · committed · exit
+    worker → broker   ready · jupyter · fetch · chunk · done
+
+(The members of each frame are in `frames`.)
+"""
+
+import asyncio
+import contextvars
+import os
+import queue
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection
+from typing import Any
+
+from ipykernel.control import ControlThread
+
+from kernel_broker.wire.frames import Frame
+from kernel_broker.worker import report
+from kernel_broker.worker.app import WorkerApp
+from kernel_broker.worker.channel import Channel
+from kernel_broker.worker.kernel import to_wire
+from kernel_broker.worker.state.engine import StateEngine
+
+STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close"})
+"""Requests after which the namespace may have changed."""
+
+
+class Worker:
+    """The process's main object. The main thread runs user code, the control thread everything else."""
+
+    def __init__(self, app: WorkerApp, sock: socket.socket) -> None:
+        self._app = app
+        self._kernel = app.kernel
+        self._pid = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        self._context = contextvars.copy_context()  # one for all cells, so that context variables last
+        self._control = ControlThread(daemon=True)
+        self._control_loop: asyncio.AbstractEventLoop = self._control.io_loop.asyncio_loop
+        self._channel = Channel(sock, self._control_loop)
+        self._chunks: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._engine: StateEngine | None = None
+        self._requests: set[asyncio.Task[None]] = set()
+        self._ending = False
+
+    def run(self) -> None:
+        """Serve until told to exit or the broker is gone."""
+        self._control_loop.call_soon(self._channel.open, self._on_frame, self._on_broker_gone)
+        self._app.awaken(self._control, self._channel)
+        self._context.run(self._kernel.start)
+        self._control.start()
+        while not self._ending:  # `quit` and libraries that stop the loop do not end a session
+            try:
+                self._loop.run_forever()
+            except KeyboardInterrupt:
+                continue
+            finally:
+                self._app.shell.exit_now = False
+
+    # -- on the control thread -------------------------------------------------------------------
+
+    def _on_frame(self, frame: Frame) -> None:
+        handlers: dict[str, Callable[[Frame], None]] = {
+            "jupyter": self._on_jupyter,
+            "birth": lambda frame: self._on_main(self._enter, frame),
+            "committed": lambda frame: self._on_main(self._committed, frame),
+            "chunk": self._chunks.put,
+            "stdin": lambda frame: self._kernel.input_replies.put(frame.head["value"]),
+            "exit": lambda _: self._on_main(self._end),
+        }
+        handlers[frame.kind](frame)
+
+    def _on_jupyter(self, frame: Frame) -> None:
+        if frame.head["ch"] == "control":
+            self._control_loop.create_task(self._kernel.dispatch_control(to_wire(tuple(frame.parts))))
+        else:
+            self._on_main(self._begin, frame)
+
+    def _on_main(self, function: Callable[..., None], *args: Any) -> None:
+        self._loop.call_soon_threadsafe(function, *args, context=self._context)
+
+    def _on_broker_gone(self) -> None:
+        os.killpg(self._pid, signal.SIGKILL)
+
+    # -- on the main thread ----------------------------------------------------------------------
+
+    def _enter(self, frame: Frame) -> None:
+        """A session moves in: its environment, then the profile's start-up, then its state."""
+        head = frame.head
+        os.environ.clear()
+        os.environ.update(head["env"])
+        self._app.shell.init_environment()
+        problem = report.change_directory(head["cwd"])
+        self._app.enter()
+        self._engine = StateEngine(self._app.shell, bytes.fromhex(head["key"]))
+        entries = dict(zip(head["entries"], frame.parts, strict=True))
+        lost = self._engine.restore(entries, self._fetch) if entries else []
+        self._channel.send(Frame("ready", {"lost": [report.pin(pin) for pin in lost], "problem": problem}))
+
+    def _fetch(self, ids: Collection[str]) -> dict[str, bytes]:
+        """Get chunks from the store, through the broker."""
+        self._channel.send(Frame("fetch", {"ids": list(ids)}))
+        found = {}
+        for _ in ids:
+            frame = self._chunks.get()
+            if frame.head["found"]:
+                found[frame.head["id"]] = frame.parts[0]
+        return found
+
+    def _begin(self, frame: Frame) -> None:
+        task = self._loop.create_task(self._handle(frame), name=report.REQUEST, context=self._context)
+        self._requests.add(task)  # the loop itself keeps only a weak reference
+        task.add_done_callback(self._requests.discard)
+
+    async def _handle(self, frame: Frame) -> None:
+        await self._kernel.shell_main(None, to_wire(tuple(frame.parts)))
+        if os.getpid() != self._pid:
+            os._exit(0)  # user code forked, and the child came back from the cell
+        head = frame.head
+        stateful = head["type"] in STATEFUL and not self._kernel._main_asyncio_lock.locked()
+        self._finish(head["id"], stateful)
+
+    def _finish(self, msg_id: str, stateful: bool) -> None:
+        """Tell the broker that a request is done, with what it changed."""
+        head = report.done(self._app, msg_id)
+        parts: list[bytes] = []
+        if stateful and self._engine is not None:
+            delta = self._engine.capture()
+            for chunk_id, data in delta.chunks.items():
+                self._channel.send(Frame("chunk", {"id": chunk_id}, [data]))
+            head["commit"] = {
+                "put": list(delta.put),
+                "delete": delta.delete,
+                "add": list(delta.chunks),
+                "drop": delta.drop,
+            }
+            head["pinned"] = [report.pin(pin) for pin in delta.pinned]
+            head["notices"] = [report.notice(pin) for pin in delta.new_pins]
+            parts = list(delta.put.values())
+        for notice in head["notices"]:
+            print(notice, file=sys.stderr)
+        if head["notices"]:
+            sys.stderr.flush()
+        self._channel.send(Frame("done", head, parts))
+
+    def _committed(self, frame: Frame) -> None:
+        if frame.head["ok"] and self._engine is not None:
+            self._engine.acknowledge()
+
+    def _end(self) -> None:
+        self._ending = True
+        self._loop.stop()

@@ -5,6 +5,7 @@ in an `ApiError` that waiting will not mend, or in a `Cut`.
 """
 
 import asyncio
+import json
 import time
 from typing import Any, Final
 
@@ -104,8 +105,12 @@ class Connection:
         """One attempt; the body of the response is not read yet, the caller closes it. Raises `Cut`."""
         http = await self._resolve()
         headers = {"accept": "application/x-ndjson, application/json"}
+        content = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = json.dumps(body).encode()  # ASCII: a lone surrogate is the broker's to refuse
         try:
-            request = http.build_request(method, path, json=body, params=params, headers=headers)
+            request = http.build_request(method, path, content=content, params=params, headers=headers)
             response = await http.send(request, stream=True)
         except httpx.TransportError as error:
             raise self.cut(error) from error

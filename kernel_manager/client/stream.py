@@ -6,9 +6,9 @@ silence, a lost connection) is a cut, and the reader re-attaches to the run with
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
@@ -16,6 +16,8 @@ import httpx
 from kernel_broker.wire.events import Event, LineError, read_line
 from kernel_manager.client.connection import Connection, Cut, Patience
 from kernel_manager.client.errors import ApiError, KernelError, RunLost
+
+_DRAIN_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class RunStream:
         self._attaching = opening is None
         self._uncertain: Cut | None = None
         self._seen = False
+        self._ended = False
         self._started_from: int | None = None
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -60,8 +63,8 @@ class RunStream:
                 async with aclosing(self._attempt(patience)) as attempt:
                     async for event in attempt:
                         yield event
-                        if event["event"] == "end":
-                            return
+                if self._ended:
+                    return
                 cut = Cut("the stream was cut", sent=True)
             except Cut as error:
                 cut = error
@@ -74,10 +77,15 @@ class RunStream:
     async def _attempt(self, patience: Patience) -> AsyncGenerator[Event, None]:
         response = await self._open()
         try:
-            async for line in read_lines(response):
+            lines = read_lines(response)
+            async for line in lines:
                 event = read_line(line)
                 if self._is_news(event, patience):
                     yield event
+                if event["event"] == "end":
+                    self._ended = True
+                    await _drain(lines)
+                    return
         except LineError as error:
             raise Cut(f"something wrote into the stream: {error}", sent=True) from error
         except httpx.TransportError as error:
@@ -130,6 +138,14 @@ class RunStream:
         except KernelError as error:
             return error
         return RunLost(self._run_id, session.get("revision"), self._started_from)
+
+
+async def _drain(lines: AsyncGenerator[bytes, None]) -> None:
+    """Read the body's own end, so that the connection can be used again; it comes with the last line."""
+    with suppress(TimeoutError, httpx.TransportError, LineError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            async for _ in lines:
+                return
 
 
 async def read_lines(response: httpx.Response) -> AsyncGenerator[bytes, None]:

@@ -79,6 +79,7 @@ class LoopbackBroker:
         self.runs: list[str] = []
         self.requests: list[tuple[str, str, Any]] = []
         self.sessions: dict[str, dict[str, Any]] = {}
+        self.peers: set[Any] = set()
         self.revision = 5
         self._closing = asyncio.Event()
         self._socket = socket.socket(socket.AF_UNIX if uds else socket.AF_INET)
@@ -133,6 +134,7 @@ class LoopbackBroker:
         body = await request.body()
         parsed = json.loads(body) if body else None
         self.requests.append((request.method, request.url.path, parsed))
+        self.peers.add(request.client)
         self.token = request.headers.get("authorization")
         return parsed
 

@@ -247,3 +247,30 @@ async def test_reader_that_leaves_closes_its_connection(broker: LoopbackBroker) 
         assert (await anext(stream))["event"] == "accepted"
         await stream.aclose()
         assert [event async for event in client.attach("s", broker.runs[0])] == expected(broker.lines)
+
+
+async def test_connection_is_used_again_after_a_whole_stream(broker: LoopbackBroker) -> None:
+    async with AsyncClient(broker.endpoint) as client:
+        for _ in range(5):
+            assert (await collect(client))[-1]["event"] == "end"
+        await client.session("s")
+    assert len(broker.peers) == 1
+
+
+async def test_body_that_stays_open_after_its_end_is_left(broker: LoopbackBroker) -> None:
+    broker.acts.append(Serve(ending="hang"))
+    async with AsyncClient(broker.endpoint) as client:
+        assert await collect(client) == expected(broker.lines)
+
+
+async def test_text_after_the_end_is_nothing_to_us(broker: LoopbackBroker) -> None:
+    broker.acts.append(Serve(tail=b"request timeout"))
+    async with AsyncClient(broker.endpoint) as client:
+        assert await collect(client) == expected(broker.lines)
+    assert broker.count("GET", "/runs/") == 0
+
+
+async def test_lone_surrogate_reaches_the_broker(broker: LoopbackBroker) -> None:
+    async with AsyncClient(broker.endpoint) as client:
+        assert [event["event"] async for event in client.execute("s", "'\ud800'")][-1] == "end"
+    assert broker.requests[0][2]["code"] == "'\ud800'"

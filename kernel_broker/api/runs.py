@@ -27,7 +27,7 @@ async def execute(request: Request, session_id: SessionPath, body: ExecuteReques
     """Run a cell. The answer's form follows the Accept header; the run goes on if the reader leaves."""
     form = preferred_form(request)
     run_id = _run_id(body.run_id, body.header)
-    header = make_header("execute_request", run_id, **(body.header or {}))
+    header = make_header("execute_request", run_id, body.header)
     content = body.model_dump(
         include={"code", "silent", "store_history", "user_expressions", "allow_stdin", "stop_on_error"}
     )
@@ -44,7 +44,7 @@ async def message(request: Request, session_id: SessionPath, body: MessageReques
     if not msg_type or msg_type == "execute_request":
         raise BrokerError("name a msg_type; cells go to …/execute", code="invalid")
     run_id = _run_id(None, body.header)
-    header = make_header(msg_type, run_id, **(body.header or {}))
+    header = make_header(msg_type, run_id, body.header)
     wanted = KernelRequest(
         body.channel, msg_type, header, body.content, body.metadata, body.parent_header, _read_buffers(body)
     )

@@ -108,7 +108,8 @@ class LiveSession:
     async def _drive_beside(self, run: Run) -> None:
         try:
             assert self._warm is not None
-            run.conclude(await self._warm.perform(run))
+            async with self._warm.perform(run) as done:
+                run.conclude(await asyncio.shield(done))
         except Exception as error:  # every failure is the run's to tell
             self._fail(run, error)
         finally:
@@ -130,16 +131,17 @@ class LiveSession:
         run.conclude(outcome)
 
     async def _perform(self, warm: WarmWorker, run: Run) -> Outcome:
-        try:
-            async with asyncio.timeout(run.timeout):
-                return await warm.perform(run)
-        except TimeoutError:
-            await self._stop_overdue(warm, run)
-            raise CellTimeout(
-                f"the cell ran longer than its limit of {run.timeout:g} seconds and was stopped; the session "
-                f"stands at revision {self.tenure.revision}",
-                revision=self.tenure.revision,
-            ) from None
+        async with warm.perform(run) as done:
+            try:
+                async with asyncio.timeout(run.timeout):
+                    return await asyncio.shield(done)
+            except TimeoutError:
+                await self._stop_overdue(warm, run)
+                raise CellTimeout(
+                    f"the cell ran longer than its limit of {run.timeout:g} seconds and was stopped; the session "
+                    f"stands at revision {self.tenure.revision}",
+                    revision=self.tenure.revision,
+                ) from None
 
     async def _stop_overdue(self, warm: WarmWorker, run: Run) -> None:
         await self._send_interrupt(warm)

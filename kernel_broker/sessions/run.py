@@ -41,8 +41,8 @@ class Request:
         return [*(_dump(part) for part in dicts), *self.buffers]
 
 
-def make_header(msg_type: str, msg_id: str | None = None, **members: Any) -> Json:
-    """A Jupyter message header; `members` (a front end's own header) win."""
+def make_header(msg_type: str, msg_id: str | None = None, given: Json | None = None) -> Json:
+    """A Jupyter message header; what a front end has `given` of its own wins."""
     header = {
         "msg_id": msg_id or new_run_id(),
         "msg_type": msg_type,
@@ -51,7 +51,7 @@ def make_header(msg_type: str, msg_id: str | None = None, **members: Any) -> Jso
         "date": datetime.now(UTC).isoformat(),
         "version": PROTOCOL_VERSION,
     }
-    return header | members
+    return header | (given or {})
 
 
 def _dump(value: Json) -> bytes:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,13 +58,18 @@ class WarmWorker:
         await self.worker.send(Frame("birth", head, list(entries.values())))
         return await self._ready
 
-    async def perform(self, run: Run) -> Outcome:
-        """Hand a request over and wait until it is done and committed. Raises `WorkerLost`, `BrokerError`."""
+    @asynccontextmanager
+    async def perform(self, run: Run) -> AsyncIterator[asyncio.Future[Outcome]]:
+        """Hand a request over; its answers reach the run for the block.
+
+        Yields a future: resolved when the request is done and committed, or failed with `WorkerLost` or a
+        `BrokerError`.
+        """
         self._runs[run.request.msg_id] = run
         try:
             await self.post(run.request, run.request.msg_id)
             run.sent = True
-            return await asyncio.shield(run.done)
+            yield run.done
         finally:
             self._runs.pop(run.request.msg_id, None)
 

@@ -29,7 +29,7 @@ def notice(item: Pin) -> str:
     )
 
 
-def done(app: Any, msg_id: str) -> dict[str, Any]:
+def done(app: Any, msg_id: str, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
     """The members of a `done` frame that do not depend on the state."""
     return {
         "msg_id": msg_id,
@@ -41,15 +41,15 @@ def done(app: Any, msg_id: str) -> dict[str, Any]:
             comm_id: {"target_name": comm.target_name}
             for comm_id, comm in app.kernel.comm_manager.comms.items()
         },
-        "background": has_background_work(),
+        "background": has_background_work(loop),
     }
 
 
-def has_background_work() -> bool:
+def has_background_work(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether user code left threads or asyncio tasks running that may still publish."""
     if any(thread.name not in _OWN_THREADS and not _is_service(thread) for thread in threading.enumerate()):
         return True
-    return any(task.get_name() != REQUEST for task in asyncio.all_tasks())
+    return any(task.get_name() != REQUEST for task in asyncio.all_tasks(loop))
 
 
 def _is_service(thread: threading.Thread) -> bool:

@@ -1,7 +1,7 @@
 """One worker: hosts the kernel for one session, runs its requests, hands its state to the broker.
 
     broker → worker   birth · jupyter · stdin · chunk · committed · exit
-    worker → broker   ready · jupyter · fetch · chunk · done
+    worker → broker   ready · jupyter · fetch · chunk · done · quiet
 
 (The members of each frame are in `frames`.)
 """
@@ -25,6 +25,8 @@ from kernel_broker.worker.channel import Channel
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.state.engine import StateEngine
 
+_QUIET_SECONDS = 0.25
+
 STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close"})
 """Requests after which the namespace may have changed."""
 
@@ -45,6 +47,7 @@ class Worker:
         self._chunks: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._engine: StateEngine | None = None
         self._requests: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.TimerHandle | None = None
         self._ending = False
 
     def run(self) -> None:
@@ -126,7 +129,7 @@ class Worker:
 
     def _finish(self, msg_id: str, stateful: bool) -> None:
         """Tell the broker that a request is done, with what it changed."""
-        head = report.done(self._app, msg_id)
+        head = report.done(self._app, msg_id, self._loop)
         parts: list[bytes] = []
         if stateful and self._engine is not None:
             delta = self._engine.capture()
@@ -141,11 +144,23 @@ class Worker:
             head["pinned"] = [report.pin(pin) for pin in delta.pinned]
             head["notices"] = [report.notice(pin) for pin in delta.new_pins]
             parts = list(delta.put.values())
-        for notice in head["notices"]:
-            print(notice, file=sys.stderr)
-        if head["notices"]:
+            for notice in head["notices"]:
+                print(notice, file=sys.stderr)
             sys.stderr.flush()
         self._channel.send(Frame("done", head, parts))
+        if head["background"]:
+            self._control_loop.call_soon_threadsafe(self._await_quiet)
+
+    def _await_quiet(self) -> None:
+        """Look again until the user's threads and tasks have ended, then say so (on the control thread)."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if report.has_background_work(self._loop):
+            self._watching = self._control_loop.call_later(_QUIET_SECONDS, self._await_quiet)
+        else:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            self._channel.send(Frame("quiet"))
 
     def _committed(self, frame: Frame) -> None:
         if frame.head["ok"] and self._engine is not None:

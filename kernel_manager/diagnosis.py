@@ -44,7 +44,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield check_kernelspec()
     yield check_provisioner()
-    if settings.endpoint is None:
+    if settings.endpoint is None and sys.platform == "linux":
         yield check_local_folder(settings.local)
     async with AsyncClient(to_connect(settings), patience=_PATIENCE) as client:
         async for finding in check_broker(client, settings.endpoint):

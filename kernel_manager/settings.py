@@ -163,7 +163,8 @@ def _find_runtime_dir(environ: Mapping[str, str], state: Path, key: str) -> Path
     if chosen := environ.get("SERVERLESS_KERNEL_RUNTIME_DIR"):
         return Path(chosen).absolute()
     base = environ.get("XDG_RUNTIME_DIR")
-    candidate = Path(base) / f"{PRODUCT}-{key}" if base and Path(base).is_dir() else state / "run"
+    usable = base and os.access(base, os.W_OK | os.X_OK)  # after `su` it is somebody else's
+    candidate = Path(base) / f"{PRODUCT}-{key}" if base and usable else state / "run"
     if len(os.fsencode(candidate / _SOCKET_NAME)) <= _MAX_SOCKET_PATH:
         return candidate
     return Path(tempfile.gettempdir()) / f"{PRODUCT}-{_user()}-{key}"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kernel_manager import AsyncClient, LocalBrokerFailed
@@ -105,15 +106,17 @@ async def test_killed_broker_is_started_again_by_the_next_call(settings: Setting
     assert status.record["pid"] != first
 
 
-async def test_idle_broker_ends_and_leaves_nothing_behind(environ: dict[str, str]) -> None:
-    settings = read_settings({**environ, "KERNEL_BROKER_IDLE_EXIT": "0.3"})
-    await ensure_local_broker(settings.local)
-    pid = read_status(settings.local).record["pid"]
-    await asyncio.to_thread(end, pid)
+async def test_idle_broker_ends_with_every_process_of_its(environ: dict[str, str]) -> None:
+    settings = read_settings({**environ, "KERNEL_BROKER_IDLE_EXIT": "1"})
+    async with new_client(settings) as client:
+        await client.ready()
+        pid = read_status(settings.local).record["pid"]
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    assert len(family) >= 3, "broker, zygote, spare worker"
+    _, alive = await asyncio.to_thread(psutil.wait_procs, family, 30)
+    assert alive == []
     status = read_status(settings.local)
     assert (status.running, status.listening) == (False, False)
-    assert not settings.local.socket.exists()
-    assert subprocess.run(["pgrep", "-s", str(pid)], stdout=subprocess.DEVNULL).returncode == 1
 
 
 async def test_broker_that_dies_at_start_shows_its_log(environ: dict[str, str]) -> None:

@@ -1,0 +1,1 @@
+"""The state engine: what a session is, as bytes."""

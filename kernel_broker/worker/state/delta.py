@@ -1,0 +1,25 @@
+"""What a capture hands over: the difference to the last committed state, and what cannot be carried."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Something in the session that lives only in its process."""
+
+    name: str
+    type: str
+    reason: str
+    cell: int | None
+
+
+@dataclass(frozen=True)
+class Delta:
+    """Entries and chunks to add and remove. `new_pins` are those of `pinned` that were not there before."""
+
+    put: dict[str, bytes] = field(default_factory=dict)
+    delete: list[str] = field(default_factory=list)
+    chunks: dict[str, bytes] = field(default_factory=dict)
+    drop: list[str] = field(default_factory=list)
+    pinned: list[Pin] = field(default_factory=list)
+    new_pins: list[Pin] = field(default_factory=list)

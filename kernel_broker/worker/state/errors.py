@@ -1,0 +1,13 @@
+"""Why a state is refused."""
+
+
+class StateError(RuntimeError):
+    """The committed state cannot be brought back."""
+
+
+class StateCorrupt(StateError):
+    """Bytes of the state are missing, damaged, or were not written by this session."""
+
+
+class StateMismatch(StateError):
+    """The state was written by another Python, or another format of this package."""

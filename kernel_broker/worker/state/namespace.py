@@ -1,0 +1,85 @@
+"""The user's variables: which names are theirs, and how they come back."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from kernel_broker.worker.state.graph import Root
+from kernel_broker.worker.state.providers.history import History
+
+_VARIABLE = "v:"
+_SHAPE = "namespace"
+_RESULT = re.compile(r"_(\d+)")
+
+
+class Namespace:
+    """The variables of one shell, less what IPython itself put among them."""
+
+    def __init__(self, shell: Any, history: History) -> None:
+        self._shell = shell
+        self._history = history
+        hidden = shell.user_ns_hidden
+        self._own = {name: value for name, value in shell.user_ns.items() if hidden.get(name, self) is value}
+        self._own |= {name: shell.user_ns[name] for name in _MODULE_NAMES if name in shell.user_ns}
+
+    def roots(self) -> list[Root]:
+        """Every variable of the user's, and the shape of the namespace."""
+        items = list(self._shell.user_ns.items())
+        results = self._shell.history_manager.output_hist
+        hidden = self._shell.user_ns_hidden
+        roots = [
+            Root(_VARIABLE + name, name, value)
+            for name, value in items
+            if type(name) is str and not self._is_made_anew(name, value, results)
+        ]
+        present = {name for name, _ in items}
+        shape = {
+            "order": [name for name, _ in items if type(name) is str],
+            "deleted": [name for name in self._own if name not in present],
+            "hidden": [name for name, value in items if name in hidden and hidden[name] is value],
+        }
+        return [*roots, Root(_SHAPE, _SHAPE, shape)]
+
+    def _is_made_anew(self, name: str, value: Any, results: dict[Any, Any]) -> bool:
+        if self._own.get(name, self) is value:
+            return True
+        if name[:1] != "_":
+            return False
+        number = _RESULT.fullmatch(name)
+        if number is not None:
+            return results.get(int(number[1]), self) is value
+        return self._history.owns(name, value)
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Put the variables back, in the order they had."""
+        shell, shape = self._shell, values[_SHAPE]
+        found: dict[str, Any] = dict(shell.user_ns)
+        found |= {f"_{n}": result for n, result in shell.history_manager.output_hist.items()}
+        found |= {
+            label.removeprefix(_VARIABLE): value
+            for label, value in values.items()
+            if label.startswith(_VARIABLE)
+        }
+        order = dict.fromkeys([*shape["order"], *shell.user_ns])
+        gone = set(shape["deleted"])
+        present = set(shape["order"])
+        ordered = {
+            name: found[name]
+            for name in order
+            if name in found and name not in gone and (name in present or not _RESULT.fullmatch(name))
+        }
+        shell.user_ns.clear()
+        shell.user_ns.update(ordered)
+        shell.user_ns_hidden.update({name: ordered[name] for name in shape["hidden"] if name in ordered})
+
+
+_MODULE_NAMES = (
+    "__name__",
+    "__doc__",
+    "__package__",
+    "__loader__",
+    "__spec__",
+    "__builtin__",
+    "__builtins__",
+)
+"""What every module's namespace has."""

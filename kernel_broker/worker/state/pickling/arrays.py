@@ -1,0 +1,124 @@
+"""numpy arrays: memory that is shared stays shared, and what owned its memory owns it again."""
+
+import pickle
+import sys
+from typing import Any
+
+OUT_OF_BAND = 32 * 1024
+"""Arrays of at least this many bytes leave the stream."""
+
+
+def reduce_array(pickler: Any, array: Any) -> Any:
+    """An owner as its memory; a view as its owner and its place in it."""
+    numpy: Any = sys.modules["numpy"]
+    dtype = array.dtype
+    if dtype.hasobject:
+        return _reduce_objects(numpy, array)
+    if not isinstance(dtype.num, int) or dtype.num >= 256 or dtype.char == "T":
+        return NotImplemented  # user-defined and variable-width types know how to pickle themselves
+    owner = _owner(numpy, array)
+    if owner is not None and owner is not array:
+        return new_view, (
+            owner,
+            dtype,
+            array.shape,
+            array.strides,
+            _offset(array, owner),
+            array.flags.writeable,
+        )
+    order = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
+    if order is None:
+        return _reduce_scattered(numpy, array)
+    arguments = (dtype, array.shape, order, array.flags.writeable)
+    if array.nbytes < OUT_OF_BAND:
+        return new_array, (*arguments, array.tobytes("A"))
+    return new_array, (*arguments, pickle.PickleBuffer(array))
+
+
+def _owner(numpy: Any, array: Any) -> Any:
+    """The plain contiguous array whose memory this one shows, itself if none, None if it is someone else's."""
+    owner = array
+    while type(owner.base) is numpy.ndarray:
+        owner = owner.base
+    if owner.base is not None or not (owner.flags.c_contiguous or owner.flags.f_contiguous):
+        return None
+    return owner if not owner.dtype.hasobject else None
+
+
+def _offset(array: Any, owner: Any) -> int:
+    return array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+
+
+def _reduce_scattered(numpy: Any, array: Any) -> Any:
+    copy = numpy.ascontiguousarray(array)
+    return new_array, (array.dtype, array.shape, "C", array.flags.writeable, copy.tobytes())
+
+
+def _reduce_objects(numpy: Any, array: Any) -> Any:
+    if array.dtype.fields is not None or array.dtype.subdtype is not None:
+        return NotImplemented
+    owner = array
+    while type(owner.base) is numpy.ndarray:
+        owner = owner.base
+    contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
+    if owner is not array and owner.dtype == array.dtype and owner.base is None and contiguous and owner.size:
+        arguments = (owner, array.shape, array.strides, _offset(array, owner), array.flags.writeable)
+        return new_object_view, arguments
+    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    state = (list(array.ravel(order)), array.flags.writeable)
+    return new_objects, (array.shape, order), state, None, None, fill_objects
+
+
+def new_array(dtype: Any, shape: tuple[int, ...], order: str, writeable: bool, data: Any) -> Any:
+    """An array that owns its memory, with the contents of `data`."""
+    import numpy
+
+    array = numpy.empty(shape, dtype, order)  # type: ignore[call-overload]
+    if array.nbytes:
+        flat = array.reshape(-1, order="A") if array.ndim else array.reshape(1)
+        flat.view(numpy.uint8)[:] = numpy.frombuffer(data, numpy.uint8)
+    array.flags.writeable = writeable
+    return array
+
+
+def new_view(
+    owner: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, writeable: bool
+) -> Any:
+    """A view of the memory of `owner`."""
+    import numpy
+
+    memory = owner if owner.flags.c_contiguous else owner.T
+    if not memory.flags.writeable and memory.size:
+        view = numpy.ndarray(shape, dtype, memory, offset, strides)
+    else:
+        view = numpy.ndarray(shape, dtype, memory, offset, strides)
+    view.flags.writeable = writeable
+    return view
+
+
+def new_objects(shape: tuple[int, ...], order: str) -> Any:
+    """An array of objects, not yet filled."""
+    import numpy
+
+    return numpy.empty(shape, object, order)  # type: ignore[call-overload]
+
+
+def fill_objects(array: Any, state: tuple[list[Any], bool]) -> None:
+    """Put the objects in."""
+    items, writeable = state
+    flat = array.reshape(-1, order="A")
+    for index, item in enumerate(items):
+        flat[index] = item
+    array.flags.writeable = writeable
+
+
+def new_object_view(
+    owner: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, writeable: bool
+) -> Any:
+    """A view of an array of objects."""
+    import numpy
+
+    flat = owner.reshape(-1, order="A")[offset // owner.itemsize :]
+    view = numpy.lib.stride_tricks.as_strided(flat, shape, strides)
+    view.flags.writeable = writeable
+    return view

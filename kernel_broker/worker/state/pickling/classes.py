@@ -1,0 +1,216 @@
+"""Classes by value: built bare, without re-running the hooks that ran when they were defined, then filled."""
+
+import abc
+import contextlib
+import enum
+import types
+import typing
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from kernel_broker.worker.state.pickling.modules import find_home
+
+_SINGLETON_TYPES: dict[type, Any] = {
+    type(None): None,
+    type(Ellipsis): Ellipsis,
+    type(NotImplemented): NotImplemented,
+}
+_BUILTIN_TYPES = {kind: name for name, kind in vars(types).items() if isinstance(kind, type)}
+_AT_BIRTH = ("__module__", "__qualname__", "__orig_bases__")
+_MADE_ELSEWHERE = frozenset(
+    {"__slotnames__", "__dict__", "__weakref__", "_abc_impl", "__module__", "__static_attributes__"}
+)
+"""Written by the interpreter: while pickling, at creation, or for caches."""
+
+_PLAIN_MIXINS = (object, int, str, float, bytes)
+_made: "weakref.WeakSet[type]" = weakref.WeakSet()
+"""Classes that were loaded by value in this process."""
+
+
+def reduce_class(pickler: Any, cls: type) -> Any:
+    """By name where its module has it, else by value."""
+    if cls in _SINGLETON_TYPES:
+        return type, (_SINGLETON_TYPES[cls],)
+    home = find_home(cls)
+    if home is not None:
+        pickler.note_module(home[0])
+        return NotImplemented
+    if cls in _BUILTIN_TYPES:
+        return getattr, (types, _BUILTIN_TYPES[cls])
+    if "__mapper__" in vars(cls) and "__table__" in vars(cls):
+        return pickler.losses.tombstone(cls, "is known to live registries of its library")
+    arguments = (type(cls), cls.__name__, cls.__bases__, _birth(cls), pickler.number(cls), _members(cls))
+    return new_class, arguments, _state(cls), None, None, fill_class
+
+
+def _birth(cls: type) -> dict[str, Any]:
+    namespace = {name: vars(cls)[name] for name in _AT_BIRTH if name in vars(cls)}
+    namespace["__qualname__"] = cls.__qualname__
+    if "__slots__" in vars(cls):
+        slots = [name for name, value in vars(cls).items() if _is_own(cls, value, types.MemberDescriptorType)]
+        slots += [name for name in ("__dict__", "__weakref__") if name in vars(cls)]
+        namespace["__slots__"] = tuple(slots)
+    return namespace
+
+
+def _is_own(cls: type, value: Any, kind: type) -> bool:
+    return type(value) is kind and value.__objclass__ is cls
+
+
+def _state(cls: type) -> dict[str, Any]:
+    state = {}
+    members = vars(cls).get("_member_map_", {}) if issubclass(cls, enum.Enum) else {}
+    for name, value in vars(cls).items():
+        if name in _MADE_ELSEWHERE or _is_own(cls, value, types.MemberDescriptorType):
+            continue
+        if _is_own(cls, value, types.GetSetDescriptorType) or name == "__orig_bases__":
+            continue
+        state[name] = value
+    if members:
+        map_ = {value: member for value, member in cls._value2member_map_.items() if member.name in members}  # type: ignore[attr-defined]
+        state["_value2member_map_"] = map_
+        return {"attributes": state, "members": [(member, vars(member)) for member in _canonical(members)]}
+    registered = [ref() for ref in abc._get_dump(cls)[0]] if isinstance(cls, abc.ABCMeta) else []  # type: ignore[attr-defined]
+    return {"attributes": state, "registered": [found for found in registered if found is not None]}
+
+
+def _canonical(members: dict[str, Any]) -> list[Any]:
+    return list({id(member): member for member in members.values()}.values())
+
+
+def _members(cls: type) -> list[tuple[str, Any]] | None:
+    """Name and plain value of an enumeration's members, which are made with their class."""
+    if not issubclass(cls, enum.Enum) or "_member_map_" not in vars(cls):
+        return None
+    kind = cls._member_type_
+    return [
+        (member._name_, None if kind is object else kind(member) if kind in _PLAIN_MIXINS else member._value_)
+        for member in _canonical(cls._member_map_)
+    ]
+
+
+def reduce_enum_member(pickler: Any, member: enum.Enum) -> Any:
+    """A member is the one its class made."""
+    cls = type(member)
+    if find_home(cls) is not None or cls._member_map_.get(member._name_) is not member:
+        return NotImplemented
+    return enum_member, (cls, member._name_)
+
+
+def enum_member(cls: type[enum.Enum], name: str) -> enum.Enum:
+    """The member of that name."""
+    return cls._member_map_[name]
+
+
+class Births:
+    """Classes made during one load, by their number: one that is reached again while it is made is made once."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, type] = {}
+
+
+births = Births()
+
+
+def new_class(
+    meta: type,
+    name: str,
+    bases: tuple[type, ...],
+    namespace: dict[str, Any],
+    number: int,
+    members: list[tuple[str, Any]] | None,
+) -> type:
+    """A class without its attributes, which `fill_class` gives it."""
+    known = births.made.get(number)
+    if known is not None:
+        return known
+    cls = _bare_class(meta, name, bases, namespace)
+    births.made[number] = cls
+    _made.add(cls)
+    if members is not None:
+        _make_members(cls, members)
+    return cls
+
+
+def _bare_class(meta: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
+    maker = abc.ABCMeta if issubclass(meta, abc.ABCMeta) else type
+    lineage = list(dict.fromkeys(ancestor for base in bases for ancestor in base.__mro__))
+    try:
+        with _masked([cls for cls in lineage if cls in _made]):
+            return maker.__new__(meta, name, bases, dict(namespace))
+    except TypeError:
+        with _masked([cls for cls in lineage if cls.__flags__ & (1 << 9)]):  # every class that is not a C one
+            try:
+                return maker.__new__(meta, name, bases, dict(namespace))
+            except TypeError:
+                return meta.__new__(meta, name, bases, dict(namespace))
+
+
+@contextlib.contextmanager
+def _masked(classes: list[type]) -> Iterator[None]:
+    """Take the `__init_subclass__` of some classes away for a moment."""
+    hooks = [(cls, vars(cls)["__init_subclass__"]) for cls in classes if "__init_subclass__" in vars(cls)]
+    taken = []
+    try:
+        for cls, hook in hooks:
+            with contextlib.suppress(TypeError):
+                type.__delattr__(cls, "__init_subclass__")
+                taken.append((cls, hook))
+        yield
+    finally:
+        for cls, hook in taken:
+            type.__setattr__(cls, "__init_subclass__", hook)
+
+
+def _make_members(cls: type, members: list[tuple[str, Any]]) -> None:
+    map_ = {}
+    for name, plain in members:
+        kind = next((base for base in cls.__mro__ if base in _PLAIN_MIXINS), object)
+        if kind is object:
+            member = object.__new__(cls) if plain is None else cls.__new__(cls, plain)
+        else:
+            member = kind.__new__(cls, plain)
+        map_[name] = member
+    type.__setattr__(cls, "_member_map_", map_)
+
+
+def fill_class(cls: type, state: dict[str, Any]) -> None:
+    """Give a class its attributes, its members, and the classes that were registered with it."""
+    for member, attributes in state.get("members", ()):
+        vars(member).update(attributes)
+    for name, value in state["attributes"].items():
+        try:
+            type.__setattr__(cls, name, value)
+        except (TypeError, AttributeError):
+            setattr(cls, name, value)
+    for registered in state.get("registered", ()):
+        abc.ABCMeta.register(cls, registered)  # type: ignore[arg-type]
+
+
+def reduce_typevar(_pickler: Any, variable: Any) -> Any:
+    """A type variable, which is not a class but is as much itself as one."""
+    if find_home(variable, variable.__name__) is not None:
+        return NotImplemented
+    arguments = (
+        variable.__constraints__,
+        variable.__bound__,
+        variable.__covariant__,
+        variable.__contravariant__,
+    )
+    return new_typevar, (variable.__name__, *arguments), (variable.__module__,), None, None, fill_typevar
+
+
+def new_typevar(
+    name: str, constraints: tuple[Any, ...], bound: Any, covariant: bool, contravariant: bool
+) -> Any:
+    """A type variable."""
+    return typing.TypeVar(  # type: ignore[misc]
+        name, *constraints, bound=bound, covariant=covariant, contravariant=contravariant
+    )
+
+
+def fill_typevar(variable: Any, state: tuple[Any, ...]) -> None:
+    """Give it its home."""
+    with contextlib.suppress(AttributeError, TypeError):
+        variable.__module__ = state[0]

@@ -1,0 +1,79 @@
+"""Objects of the process that a state refers to but does not contain: the namespace, In, Out, the shell …"""
+
+import asyncio
+import builtins
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_Getter = Callable[[Any], Any]
+
+LIVE: dict[int, _Getter] = {
+    0: lambda shell: shell.user_ns,
+    1: lambda shell: shell.history_manager.input_hist_parsed,
+    2: lambda shell: shell.history_manager.output_hist,
+    3: lambda shell: shell,
+    4: lambda shell: shell.history_manager.dir_hist,
+    5: lambda shell: shell.user_ns_hidden,
+    6: lambda shell: shell.history_manager.input_hist_raw,
+    7: lambda shell: shell.history_manager,
+    8: lambda shell: shell.displayhook,
+    9: lambda shell: shell.display_pub,
+    10: lambda shell: shell.display_formatter,
+    11: lambda shell: shell.events,
+    12: lambda shell: shell.magics_manager,
+    13: lambda shell: shell.compile,
+    14: lambda shell: shell.config,
+    15: lambda shell: getattr(shell, "kernel", None),
+    16: lambda shell: shell.exiter,
+    17: lambda _: builtins.__dict__,
+    18: lambda _: sys.modules,
+    19: lambda _: sys.path,
+    20: lambda _: os.environ,
+    21: lambda _: sys.stdin,
+    22: lambda _: sys.stdout,
+    23: lambda _: sys.stderr,
+    24: lambda _: sys.__stdin__,
+    25: lambda _: sys.__stdout__,
+    26: lambda _: sys.__stderr__,
+    27: lambda _: _loop(),
+    28: lambda _: sys.meta_path,
+    29: lambda _: sys.argv,
+    30: lambda shell: shell.user_module,
+}
+"""Numbers are part of the format: never re-used."""
+
+
+def _loop() -> Any:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class LiveObjects:
+    """The live objects of one shell, as a pickler's memo starts with them."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+
+    def find(self, number: Any) -> Any:
+        """The object with a number, in this process."""
+        getter = LIVE.get(number)
+        if getter is None:
+            raise pickle.UnpicklingError(f"no live object has the number {number!r}")
+        return getter(self._shell)
+
+    def seed(self) -> tuple[bytes, dict[int, tuple[int, Any]]]:
+        """A stream that loads every live object into the memo, and the memo of the pickler that follows it."""
+        memo: dict[int, tuple[int, Any]] = {}
+        stream = bytearray(pickle.PROTO + bytes([5]))
+        for number, getter in LIVE.items():
+            found = getter(self._shell)
+            if found is None or id(found) in memo:
+                continue
+            memo[id(found)] = (len(memo), found)
+            stream += pickle.BININT1 + bytes([number]) + pickle.BINPERSID + pickle.MEMOIZE + pickle.POP
+        return bytes(stream + pickle.NONE + pickle.STOP), memo

@@ -1,0 +1,34 @@
+"""What a provider is: a small adapter for one piece of state that is in no variable."""
+
+from typing import Any, ClassVar
+
+
+class Provider:
+    """Made in a fresh worker, when the state is still pristine; asked after every cell, so it must be quick.
+
+    `collect` returns what is different from a fresh process, None if nothing is, and the identical object
+    as long as nothing changed if that saves work. `apply` is given it in another process.
+    """
+
+    name: ClassVar[str]
+    """Part of the format."""
+
+    needs: ClassVar[str | None] = None
+    """Asked only once this module is imported."""
+
+    in_graph: ClassVar[bool] = False
+    """Whether its value may refer to the user's objects, and so is stored with the variables."""
+
+    late: ClassVar[bool] = False
+    """Whether it is brought back after everything else, which might disturb it."""
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+
+    def collect(self) -> Any:
+        """What to keep."""
+        raise NotImplementedError
+
+    def apply(self, value: Any) -> None:
+        """Bring it back. What it raises is reported as a loss."""
+        raise NotImplementedError

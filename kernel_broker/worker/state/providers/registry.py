@@ -1,0 +1,99 @@
+"""All providers of a worker: what they keep, as entries or as roots of the graph, and its way back."""
+
+import pickle
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kernel_broker.worker.state.delta import Pin
+from kernel_broker.worker.state.graph import Root
+from kernel_broker.worker.state.pickling.losses import because, type_name
+from kernel_broker.worker.state.providers.contract import Provider
+from kernel_broker.worker.state.providers.history import History
+from kernel_broker.worker.state.providers.shell import Counter, Results
+
+_ENTRY = "env/"
+_ROOT = "e:"
+PROVIDERS: tuple[type[Provider], ...] = (Counter, Results)
+"""In the order in which they are brought back; those in the graph come after all others but the last."""
+
+
+class Registry:
+    """The providers of one shell. A provider that fails is reported, and harms no other."""
+
+    def __init__(self, shell: Any) -> None:
+        self.history = History(shell)
+        self._providers: list[Provider] = [self.history, *(make(shell) for make in PROVIDERS)]
+        self._encoded: dict[str, tuple[Any, bytes]] = {}
+        self.failures: list[Pin] = []
+
+    def entries(self) -> dict[str, bytes]:
+        """The entries of all providers outside the graph."""
+        encoded: dict[str, tuple[Any, bytes]] = {}
+        for provider in self._ready(in_graph=False):
+            value = self._attempt(provider, provider.collect)
+            if value is None:
+                continue
+            pages = value if isinstance(provider, History) else {"": value}
+            for page, content in pages.items():
+                name = f"{_ENTRY}{provider.name}" + (f"/{page}" if page else "")
+                known = self._encoded.get(name)
+                if known is not None and known[0] is content:
+                    encoded[name] = known
+                else:
+                    data = self._attempt(provider, lambda content=content: pickle.dumps(content, 5))
+                    if data is not None:
+                        encoded[name] = (content, data)
+        self._encoded = encoded
+        return {name: data for name, (_, data) in encoded.items()}
+
+    def roots(self) -> list[Root]:
+        """The values that are stored with the variables."""
+        self.failures = []
+        collected = [(it, self._attempt(it, it.collect)) for it in self._ready(in_graph=True)]
+        return [Root(_ROOT + it.name, it.name, value) for it, value in collected if value is not None]
+
+    def restore_entries(self, entries: Mapping[str, bytes], late: bool) -> list[Pin]:
+        """Bring back what is outside the graph: all but the late ones before the graph, those after it."""
+        self.failures = []
+        for provider in self._providers:
+            prefix = _ENTRY + provider.name
+            if provider.in_graph or provider.late is not late:
+                continue
+            if isinstance(provider, History):
+                pages = {
+                    name.removeprefix(prefix + "/"): pickle.loads(data)
+                    for name, data in entries.items()
+                    if name.startswith(prefix + "/")
+                }
+                if pages:
+                    self._attempt(provider, lambda provider=provider, pages=pages: provider.apply(pages))
+            elif prefix in entries:
+                data = entries[prefix]
+                self._attempt(
+                    provider, lambda provider=provider, data=data: provider.apply(pickle.loads(data))
+                )
+        return self.failures
+
+    def restore_roots(self, values: Mapping[str, Any]) -> list[Pin]:
+        """Bring back what was stored with the variables."""
+        self.failures = []
+        for provider in self._providers:
+            label = _ROOT + provider.name
+            if label in values:
+                self._attempt(provider, lambda provider=provider, label=label: provider.apply(values[label]))
+        return self.failures
+
+    def _ready(self, in_graph: bool) -> list[Provider]:
+        return [
+            provider
+            for provider in self._providers
+            if provider.in_graph is in_graph and (provider.needs is None or provider.needs in sys.modules)
+        ]
+
+    def _attempt(self, provider: Provider, work: Callable[[], Any]) -> Any:
+        try:
+            return work()
+        except Exception as error:
+            self.failures.append(Pin(provider.name, type_name(type(error)), because(error), None))
+            return None

@@ -1,0 +1,74 @@
+"""What stands in the place of an object that could not be carried to this process."""
+
+from typing import Any, NoReturn
+
+from kernel_broker.worker.state.delta import Pin
+
+
+class StateLost(RuntimeError):
+    """An object that could not be carried along was used after its session moved to another process.
+
+    `from kernel_broker.worker.state.tombstone import StateLost` to catch it by name; it is a RuntimeError.
+    """
+
+
+class Tombstone:
+    """Stands for a lost object. It can be passed around, stored, hashed, shown; any other use raises StateLost."""
+
+    __slots__ = ("__weakref__", "_pin")
+
+    def __init__(self, name: str, type_name: str, reason: str, cell: int | None) -> None:
+        object.__setattr__(self, "_pin", Pin(name, type_name, reason, cell))
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
+        pin = pin_of(self)
+        return (Tombstone, (pin.name, pin.type, pin.reason, pin.cell))
+
+    def __repr__(self) -> str:
+        return f"<lost: {describe(pin_of(self))}>"
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _ALLOWED:
+            return object.__getattribute__(self, name)
+        if name.startswith(
+            ("_repr_", "_ipython_")
+        ):  # a display asks for these, and shows the repr without them
+            raise AttributeError(name)
+        _raise(self)
+
+
+_ALLOWED = frozenset(
+    {"__class__", "__reduce_ex__", "__reduce__", "__repr__", "__hash__", "__doc__", "__module__"}
+)
+
+
+def pin_of(tombstone: Tombstone) -> Pin:
+    """What a tombstone stands for."""
+    pin: Pin = object.__getattribute__(tombstone, "_pin")
+    return pin
+
+
+def describe(pin: Pin) -> str:
+    """The loss in words."""
+    made = f" made in cell [{pin.cell}]" if pin.cell else ""
+    again = f"re-run cell {pin.cell}" if pin.cell else "make it again"
+    return f"'{pin.name}': {pin.type}{made} {pin.reason}; {again}"
+
+
+def _raise(self: Tombstone, *_: Any, **__: Any) -> NoReturn:
+    raise StateLost(describe(pin_of(self)))
+
+
+_OPERATIONS = """
+    call bool len iter next contains getitem setitem delitem reversed missing length_hint
+    str bytes format index int float complex round trunc floor ceil fspath
+    enter exit aenter aexit await aiter anext mro_entries
+    eq ne lt le gt ge neg pos abs invert setattr delattr dir instancecheck subclasscheck
+    add radd iadd sub rsub isub mul rmul imul matmul rmatmul imatmul truediv rtruediv itruediv
+    floordiv rfloordiv ifloordiv mod rmod imod divmod rdivmod pow rpow ipow lshift rlshift ilshift
+    rshift rrshift irshift and rand iand xor rxor ixor or ror ior
+"""
+
+for _operation in _OPERATIONS.split():
+    setattr(Tombstone, f"__{_operation}__", _raise)
+Tombstone.__hash__ = object.__hash__  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from kernel_broker.errors import BrokerError
 from kernel_broker.pool.handle import Exit, Worker, WorkerLost
 from kernel_broker.sessions.run import Outcome, Request, Run
 from kernel_broker.wire.frames import Frame
@@ -159,6 +160,9 @@ class WarmWorker:
             await self._flush()
             outcome = await self._ports.settle(run, frame.head, frame.parts)
             committed = True
+            if failure := frame.head["failure"]:
+                log.error("a kernel could not handle a request:\n%s", failure)
+                raise BrokerError("the kernel could not handle the request", code="kernel_failed")
             if run is not None and not run.done.done():
                 run.done.set_result(outcome)
         except Exception as error:  # whatever it is, it is the run's to tell

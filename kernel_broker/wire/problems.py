@@ -27,6 +27,7 @@ CODES: Final[dict[str, int]] = {
     "over_quota": 429,
     "internal": 500,
     "worker_lost": 500,
+    "kernel_failed": 500,
     "starting": 503,
     "draining": 503,
     "store_unavailable": 503,

@@ -11,6 +11,7 @@ import struct
 import sys
 import termios
 import time
+import traceback
 import uuid
 from typing import Any
 
@@ -66,7 +67,7 @@ class WorkerKernel(IPythonKernel):
     def awaken(self, control_thread: Any) -> None:
         """After the fork: take on an identity of its own, and the control thread."""
         self.ident = self.session.session = str(uuid.uuid4())
-        self.session.pid = os.getpid()
+        self._pid = self.session.pid = os.getpid()
         self.control_thread = control_thread
         self.control_stream.io_loop = control_thread.io_loop
         self._stdout, self._stderr = sys.stdout, sys.stderr
@@ -85,11 +86,36 @@ class WorkerKernel(IPythonKernel):
         return await super().do_debug_request(msg)
 
     async def do_execute(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Run a cell; output that it wrote to a descriptor is part of it."""
-        reply = await super().do_execute(*args, **kwargs)
-        for stream in (sys.stdout, sys.stderr):
+        """Run a cell; output that it wrote to a descriptor is part of it, and it always gets a reply."""
+        try:
+            reply = await super().do_execute(*args, **kwargs)
+        except Exception as error:  # such as an exception of the user's whose `__str__` raises
+            reply = self._failed_reply(error)
+        self._repair_streams()
+        if os.getpid() != self._pid:  # user code forked, and the child came back from the cell
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
+        for stream in (self._stdout, self._stderr):
             drain(stream)
         return reply
+
+    def _failed_reply(self, error: Exception) -> dict[str, Any]:
+        shown = {
+            "ename": type(error).__name__,
+            "evalue": str(error),
+            "traceback": traceback.format_exception(error),
+        }
+        self.send_response(self.iopub_socket, "error", shown)
+        count = self.shell.execution_count - 1
+        return {"status": "error", **shown, "execution_count": count, "user_expressions": {}, "payload": []}
+
+    def _repair_streams(self) -> None:
+        """Put back standard streams that the cell deleted; ipykernel flushes them after every request."""
+        if getattr(sys, "stdout", None) is None:
+            sys.stdout = self._stdout
+        if getattr(sys, "stderr", None) is None:
+            sys.stderr = self._stderr
 
     def _input_request(self, prompt: str, ident: Any, parent: Any, password: bool = False) -> str:
         """Ask the front end for a line; the base class polls a ZMQ socket for the reply."""

@@ -13,6 +13,7 @@ import queue
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -120,16 +121,18 @@ class Worker:
         task.add_done_callback(self._requests.discard)
 
     async def _handle(self, frame: Frame) -> None:
-        await self._kernel.shell_main(None, to_wire(tuple(frame.parts)))
-        if os.getpid() != self._pid:
-            os._exit(0)  # user code forked, and the child came back from the cell
+        failure = None
+        try:
+            await self._kernel.shell_main(None, to_wire(tuple(frame.parts)))
+        except Exception:  # the broker must hear of the end of every request
+            failure = traceback.format_exc()
         head = frame.head
         stateful = head["type"] in STATEFUL and not self._kernel._main_asyncio_lock.locked()
-        self._finish(head["id"], stateful)
+        self._finish(head["id"], stateful, failure)
 
-    def _finish(self, msg_id: str, stateful: bool) -> None:
+    def _finish(self, msg_id: str, stateful: bool, failure: str | None) -> None:
         """Tell the broker that a request is done, with what it changed."""
-        head = report.done(self._app, msg_id, self._loop)
+        head = report.done(self._app, msg_id, self._loop) | {"failure": failure}
         parts: list[bytes] = []
         if stateful and self._engine is not None:
             delta = self._engine.capture()

@@ -55,7 +55,7 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "kernel_manager.client.errors"),
 }
 
-__all__ = [  # noqa: PLE0604, RUF100
+__all__ = [
     "ApiError",
     "AsyncClient",
     "AsyncSession",

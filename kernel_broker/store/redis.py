@@ -11,7 +11,7 @@ from redis import exceptions as failures
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 
 from kernel_broker.store.contract import StoreUnavailable
 from kernel_broker.store.redis_url import parse_sentinel, without_secrets
@@ -43,7 +43,8 @@ class RedisLink:
         retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), _RETRIES)
         if url.lower().startswith("redis+sentinel:"):
             place = parse_sentinel(url)
-            asked_of_them = _OPTIONS | place.sentinel_credentials
+            # No retries of one Sentinel: there are others, and the whole search is retried.
+            asked_of_them = _OPTIONS | place.sentinel_credentials | {"retry": Retry(NoBackoff(), 0)}
             sentinel = Sentinel(place.nodes, sentinel_kwargs=asked_of_them)  # type: ignore[no-untyped-call]
             options = _OPTIONS | place.credentials
             client = sentinel.master_for(place.service, db=place.db, retry=retry, **options)
@@ -79,13 +80,13 @@ class RedisLink:
         """The same as a command for `send`."""
         return ("EVALSHA", self._script.sha, 1, key, *args)
 
-    async def send(self, commands: Sequence[Command], *, atomic: bool = False) -> list[Any]:
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
         """Run `commands` in one round trip (again from the start if Redis has forgotten the script)."""
         async with self._talking() as client:
-            answers = await _executed(client, commands, atomic)
+            answers = await _executed(client, commands)
             if any(isinstance(answer, failures.NoScriptError) for answer in answers):
                 await client.script_load(self._source)
-                answers = await _executed(client, commands, atomic)
+                answers = await _executed(client, commands)
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
@@ -113,8 +114,8 @@ class RedisLink:
                 raise StoreUnavailable(f"{self._where}: {_meaning(error)}", retry_after=2.0) from error
 
 
-async def _executed(client: Redis, commands: Sequence[Command], atomic: bool) -> list[Any]:
-    async with client.pipeline(transaction=atomic) as pipe:
+async def _executed(client: Redis, commands: Sequence[Command]) -> list[Any]:
+    async with client.pipeline(transaction=False) as pipe:
         for command in commands:
             pipe.execute_command(*command)
         return await pipe.execute(raise_on_error=False)

@@ -98,17 +98,17 @@ class RedisStore:
         return None if known is None else _run(run_id, known)
 
     async def entries(self, session_id: SessionId) -> dict[str, bytes]:
-        key = _key(session_id)
-        both = ("HGET", key, "names"), ("HGETALL", f"{key}:entries")
-        expected, found = await self._link.send(both, atomic=True)
-        if expected is None:
+        # One script and not a MULTI: a full Redis refuses even to read in a transaction.
+        answer, *rest = await self._do(session_id, "entries")
+        if answer == b"missing":
             raise session_missing(session_id)
-        if len(found) != int(expected):
+        expected, flat = rest
+        if len(flat) != 2 * int(expected):
             raise StoreUnavailable(
                 f"Redis has evicted state of session {session_id!r}: restart the session, and set Redis'"
                 " maxmemory-policy to noeviction so that it does not happen again"
             )
-        return {name.decode(): data for name, data in found.items()}
+        return {name.decode(): data for name, data in zip(flat[::2], flat[1::2], strict=True)}
 
     async def missing(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
         absent = (await self._do(session_id, "missing", *chunk_ids))[1:]

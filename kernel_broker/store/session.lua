@@ -169,6 +169,12 @@ function verbs.begin_run()
   return {'ok'}
 end
 
+-- the number of entries there should be, then name and bytes of each
+function verbs.entries()
+  local names = call('HGET', session, 'names')
+  return names and {'ok', names, call('HGETALL', entries)} or {'missing'}
+end
+
 -- ids of chunks: those that are not there
 function verbs.missing()
   local absent = {'ok'}
@@ -207,13 +213,14 @@ end
 -- The four lists at the end of a commit's arguments, as the positions of their first members.
 local function change_entries(first, puts, deletes)
   local growth = 0
-  for i = first + 2 * puts, first + 2 * puts + deletes - 1 do
-    growth = growth - call('HSTRLEN', entries, ARGV[i])
-    call('HDEL', entries, ARGV[i])
-  end
+  -- First what a full Redis refuses: it refuses only the first write of a script.
   for i = first, first + 2 * puts - 2, 2 do
     growth = growth - call('HSTRLEN', entries, ARGV[i]) + #ARGV[i + 1]
     call('HSET', entries, ARGV[i], ARGV[i + 1])
+  end
+  for i = first + 2 * puts, first + 2 * puts + deletes - 1 do
+    growth = growth - call('HSTRLEN', entries, ARGV[i])
+    call('HDEL', entries, ARGV[i])
   end
   return growth
 end

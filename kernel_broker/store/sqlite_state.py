@@ -14,7 +14,8 @@ from kernel_broker.wire.ids import ChunkId, Revision, SessionId
 
 _AMONG = "session_id = ? AND chunk_id IN (SELECT value FROM json_each(?))"
 _SWEPT_AT_ONCE = 32
-_PAGES_AT_ONCE = 1024
+_PAGES_AT_ONCE = 128
+_PAGES_SPARE = 1024
 
 
 def entries(db: sqlite3.Connection, now: float, session_id: SessionId) -> dict[str, bytes]:
@@ -164,10 +165,11 @@ def sweep(db: sqlite3.Connection, _now: float, before: float) -> int:
 
 
 def vacuum(db: sqlite3.Connection, _now: float) -> bool:
-    """Give a few free pages of the file back to the file system; True if there are more."""
-    db.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+    """Give a few of the file's free pages back, but for some to grow into; True if there are more."""
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    return bool(free)
+    if free > _PAGES_SPARE:
+        db.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+    return bool(free > _PAGES_SPARE)
 
 
 def probe(db: sqlite3.Connection, now: float) -> None:

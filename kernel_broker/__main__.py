@@ -5,6 +5,7 @@ import asyncio
 import logging
 import sys
 import time
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -65,6 +66,8 @@ async def serve(settings: Settings) -> None:
                 _stop_when_idle(server, activity, app.state.sessions, settings.idle_exit)
             )
         await server.serve()
+        if settings.uds:
+            Path(settings.uds).unlink(missing_ok=True)
         if watcher is not None:
             watcher.cancel()
     if not server.started:

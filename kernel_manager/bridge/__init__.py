@@ -1,1 +1,1 @@
-"""ZMQ sockets on the front end's side, HTTP to the broker on the other."""
+"""ZMQ sockets on the front end's side, HTTP to the broker on the other: one `Bridge` a kernel."""

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -66,8 +67,6 @@ async def serve(settings: Settings) -> None:
                 _stop_when_idle(server, activity, app.state.sessions, settings.idle_exit)
             )
         await server.serve()
-        if settings.uds:
-            Path(settings.uds).unlink(missing_ok=True)
         if watcher is not None:
             watcher.cancel()
     if not server.started:
@@ -101,12 +100,16 @@ def main() -> None:
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hide our children's ends
     try:
         asyncio.run(serve(settings))
     except StoreUnavailable as error:
         sys.exit(f"kernel_broker: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        if settings.uds:
+            Path(settings.uds).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

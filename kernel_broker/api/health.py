@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kernel_broker import __version__
@@ -38,7 +39,7 @@ async def readyz(request: Request) -> dict[str, Any]:
     return {"status": "ok", "workers": state.pool.counts}
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus metrics."""
     for use, count in request.app.state.pool.counts.items():

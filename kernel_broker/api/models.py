@@ -13,6 +13,10 @@ Id = Annotated[
 ]
 EnvName = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$")]
 EnvValue = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+Base64 = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"),
+]
 CELL_BYTES = 16 * 2**20
 
 
@@ -109,12 +113,12 @@ class MessageRequest(_Strict):
     """Any other Jupyter request."""
 
     channel: Literal["shell", "control"] = "shell"
-    msg_type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")] | None = None
+    msg_type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
     header: Json | None = None
     parent_header: Json = Field(default_factory=dict)
     metadata: Json = Field(default_factory=dict)
     content: Json = Field(default_factory=dict)
-    buffers: list[str] = Field(default_factory=list, description="binary buffers, base64")
+    buffers: list[Base64] = Field(default_factory=list, description="binary buffers, base64")
 
 
 class InputReply(_Strict):

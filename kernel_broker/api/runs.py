@@ -1,7 +1,6 @@
 """Routes of runs: execute, other messages, re-attach."""
 
 import base64
-import binascii
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -12,7 +11,6 @@ from kernel_broker.api.models import ExecuteRequest, Id, MessageRequest
 from kernel_broker.api.problems import documented
 from kernel_broker.api.sessions import SessionPath, service
 from kernel_broker.api.streams import DOCUMENTED, JSON, NDJSON, preferred_form, respond
-from kernel_broker.errors import BrokerError
 from kernel_broker.sessions.run import Request as KernelRequest
 from kernel_broker.sessions.run import make_header
 from kernel_broker.wire.ids import RunId, SessionId, is_valid_id, new_run_id
@@ -40,13 +38,11 @@ async def execute(request: Request, session_id: SessionPath, body: ExecuteReques
 async def message(request: Request, session_id: SessionPath, body: MessageRequest, owner: Owner) -> Response:
     """Send any other Jupyter request (complete, inspect, history, comm_*, debug, …); answers are streamed."""
     form = preferred_form(request)
-    msg_type = body.msg_type or str((body.header or {}).get("msg_type", ""))
-    if not msg_type or msg_type == "execute_request":
-        raise BrokerError("name a msg_type; cells go to …/execute", code="invalid")
     run_id = _run_id(None, body.header)
-    header = make_header(msg_type, run_id, body.header)
+    header = make_header(body.msg_type, run_id, body.header)
+    buffers = [base64.b64decode(part) for part in body.buffers]
     wanted = KernelRequest(
-        body.channel, msg_type, header, body.content, body.metadata, body.parent_header, _read_buffers(body)
+        body.channel, body.msg_type, header, body.content, body.metadata, body.parent_header, buffers
     )
     log = await service(request).start(owner, SessionId(session_id), run_id, wanted)
     return await respond(log, run_id, NDJSON if form == JSON else form)
@@ -75,10 +71,3 @@ def _run_id(chosen: str | None, header: dict[str, object] | None) -> RunId:
     if isinstance(msg_id, str) and is_valid_id(msg_id):
         return RunId(msg_id)
     return new_run_id()
-
-
-def _read_buffers(body: MessageRequest) -> list[bytes]:
-    try:
-        return [base64.b64decode(item, validate=True) for item in body.buffers]
-    except (binascii.Error, ValueError) as error:
-        raise BrokerError("buffers must be base64", code="invalid") from error

@@ -70,7 +70,7 @@ class Pool:
                     refill = tasks.create_task(self._refill(zygote))
                     status = await zygote.wait()
                     refill.cancel()
-                self._failure = f"the zygote ended with status {status}"
+                self._failure = f"the process that forks workers ended with status {status}; see the log"
                 log.error("zygote ended with status %s; starting another", status)
             finally:
                 await self._drop_all(zygote)
@@ -107,7 +107,10 @@ class Pool:
         await worker.close()
 
     async def _refill(self, zygote: Zygote) -> None:
-        await zygote.up
+        try:
+            await asyncio.shield(zygote.up)
+        except Unavailable:
+            return  # it ended while it was starting
         self._failure = None
         self._up.set()
         while True:

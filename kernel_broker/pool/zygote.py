@@ -102,6 +102,8 @@ class Zygote:
             await self._process.wait()
 
     def _disconnect(self) -> None:
+        if self._sock.fileno() < 0:
+            return
         asyncio.get_running_loop().remove_reader(self._sock)
         self._sock.close()
         gone = Unavailable(

@@ -1,4 +1,4 @@
-"""Quiet while a state is taken or brought back: no interrupt, no garbage collection, the builtins as they were."""
+"""Quiet while a state is taken or brought back: no interrupt, no collection, pristine builtins."""
 
 import builtins
 import gc

@@ -1,4 +1,4 @@
-"""Large bytes in pieces, each named by its keyed content: an unchanged piece is neither sent nor stored again."""
+"""Large bytes in pieces, named by their keyed content: an unchanged piece is not sent again."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable

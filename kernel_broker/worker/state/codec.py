@@ -1,4 +1,4 @@
-"""The graph's entry: a header that says where its stream and buffers are, and the stream itself if it is small."""
+"""The graph's entry: where its stream and buffers are, and the stream itself if it is small."""
 
 import json
 import pickle

@@ -27,7 +27,7 @@ class _Snapshot:
 
 
 class StateEngine:
-    """The state of one shell. Made when the shell is pristine; all calls on the main thread, between cells."""
+    """The state of one shell. Made when the shell is pristine; called on the main thread, between cells."""
 
     def __init__(self, shell: Any, key: bytes) -> None:
         self._shell = shell

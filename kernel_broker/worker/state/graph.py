@@ -1,12 +1,12 @@
 """One object graph as bytes: dumped as fast as it goes, as carefully as it must; loaded, or salvaged."""
 
+import contextvars
 import gc
 import io
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,13 +55,16 @@ class GraphWriter:
         self._live = live
         self._cell_of = cell_of
         self._guarded: set[type] = set()
+        self._main_locals: dict[int, dict[str, Any]] = {}
 
     def dump(self, roots: Sequence[Root]) -> Dumped:
-        """Dump the roots; what cannot be written becomes a tombstone. Never fails because of a user's object."""
+        """Dump the roots; what cannot be written becomes a tombstone. No object makes it fail."""
         try:
             return self._attempt(roots, LossLog(self._cell_of), careful=False)
         except RecursionError:
-            return _on_deep_stack(lambda: self._dump_carefully(roots))
+            if _on_main_thread():
+                return self._dump_deep(lambda: self.dump(roots))
+            return self._dump_carefully(roots)
         except BaseException:
             return self._dump_carefully(roots)
 
@@ -77,7 +80,7 @@ class GraphWriter:
                 dumped = self._attempt(trial, log, careful=True)
             except BaseException as error:
                 if isinstance(error, RecursionError) and _on_main_thread():
-                    return _on_deep_stack(lambda: self._dump_carefully(roots))
+                    return self._dump_deep(lambda: self._dump_carefully(roots))
                 if log.label in buried or not log.label:
                     raise
                 fallen = next(root for root in roots if root.label == log.label)
@@ -88,10 +91,20 @@ class GraphWriter:
                 dumped.losses += [loss for _, grave in buried.values() for loss in grave.losses]
                 return dumped
 
+    def _dump_deep(self, work: Callable[[], Dumped]) -> Dumped:
+        """Dump on another thread, which must see the values of this thread and context."""
+        found = [item for item in gc.get_objects() if isinstance(item, threading.local)]
+        self._main_locals = {id(item): vars(item) for item in found}
+        try:
+            return _on_deep_stack(work)
+        finally:
+            self._main_locals = {}
+
     def _attempt(self, roots: Sequence[Root], log: LossLog, careful: bool) -> Dumped:
         buffers: list[pickle.PickleBuffer] = []
         file = io.BytesIO()
         pickler = StatePickler(file, self._live, log, buffers.append, self._guarded, careful)
+        pickler.main_locals = self._main_locals
         pickler.dump([root.label for root in roots])
         for root in roots:
             log.root, log.label = root.name, root.label
@@ -141,7 +154,8 @@ def _on_deep_stack(work: Callable[[], Dumped]) -> Dumped:
     limit, size = sys.getrecursionlimit(), threading.stack_size(_DEEP_STACK)
     sys.setrecursionlimit(_DEEP_LIMIT)
     try:
-        thread = threading.Thread(target=run, daemon=True)
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(run,), daemon=True)
         thread.start()
         thread.join()
     finally:
@@ -152,15 +166,3 @@ def _on_deep_stack(work: Callable[[], Dumped]) -> Dumped:
         raise error
     result: Dumped = dumped
     return result
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Keep the cyclic garbage collector out: it would walk every new object again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -13,7 +13,7 @@ class StateLost(RuntimeError):
 
 
 class Tombstone:
-    """Stands for a lost object. It can be passed around, stored, hashed, shown; any other use raises StateLost."""
+    """Stands for a lost object. It can be passed on, stored, hashed, shown; all else raises StateLost."""
 
     __slots__ = ("__weakref__", "_pin")
 
@@ -30,11 +30,9 @@ class Tombstone:
     def __getattribute__(self, name: str) -> Any:
         if name in _ALLOWED:
             return object.__getattribute__(self, name)
-        if name.startswith(
-            ("_repr_", "_ipython_")
-        ):  # a display asks for these, and shows the repr without them
+        if name.startswith(("_repr_", "_ipython_")):  # what a display asks for before it shows the repr
             raise AttributeError(name)
-        _raise(self)
+        return _raise(self)
 
 
 _ALLOWED = frozenset(

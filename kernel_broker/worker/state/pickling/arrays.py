@@ -8,7 +8,7 @@ OUT_OF_BAND = 32 * 1024
 """Arrays of at least this many bytes leave the stream."""
 
 
-def reduce_array(pickler: Any, array: Any) -> Any:
+def reduce_array(_pickler: Any, array: Any) -> Any:
     """An owner as its memory; a view as its owner and its place in it."""
     numpy: Any = sys.modules["numpy"]
     dtype = array.dtype
@@ -36,7 +36,7 @@ def reduce_array(pickler: Any, array: Any) -> Any:
 
 
 def _owner(numpy: Any, array: Any) -> Any:
-    """The plain contiguous array whose memory this one shows, itself if none, None if it is someone else's."""
+    """The contiguous array whose memory this one shows, itself if none, None if it is no array's."""
     owner = array
     while type(owner.base) is numpy.ndarray:
         owner = owner.base

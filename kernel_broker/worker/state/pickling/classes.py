@@ -90,7 +90,7 @@ def _members(cls: type) -> list[tuple[str, Any]] | None:
     ]
 
 
-def reduce_enum_member(pickler: Any, member: enum.Enum) -> Any:
+def reduce_enum_member(_pickler: Any, member: enum.Enum) -> Any:
     """A member is the one its class made."""
     cls = type(member)
     if find_home(cls) is not None or cls._member_map_.get(member._name_) is not member:
@@ -104,7 +104,7 @@ def enum_member(cls: type[enum.Enum], name: str) -> enum.Enum:
 
 
 class Births:
-    """Classes made during one load, by their number: one that is reached again while it is made is made once."""
+    """Classes made during one load, by number: one that is reached again while it is made is made once."""
 
     def __init__(self) -> None:
         self.made: dict[int, type] = {}

@@ -3,47 +3,43 @@
 from collections.abc import Callable
 from typing import Any
 
-from kernel_broker.worker.state.pickling.losses import ONLY_HERE
+from kernel_broker.worker.state.pickling import finished
 
-_REASONS = {
-    "builtins.generator": ONLY_HERE,
-    "builtins.coroutine": ONLY_HERE,
-    "builtins.async_generator": ONLY_HERE,
-    "builtins.frame": ONLY_HERE,
-    "builtins.traceback": ONLY_HERE,
-    "threading.Thread": ONLY_HERE,
-    "subprocess.Popen": ONLY_HERE,
-    "concurrent.futures._base.Executor": ONLY_HERE,
-    "concurrent.futures._base.Future": ONLY_HERE,
-    "_asyncio.Future": ONLY_HERE,
-    "asyncio.futures.Future": ONLY_HERE,
-    "asyncio.events.AbstractEventLoop": ONLY_HERE,
-    "asyncio.events.Handle": ONLY_HERE,
-    "selectors.BaseSelector": ONLY_HERE,
-    "multiprocessing.pool.Pool": ONLY_HERE,
-    "multiprocessing.process.BaseProcess": ONLY_HERE,
-    "multiprocessing.managers.BaseManager": ONLY_HERE,
-    "sqlite3.Connection": ONLY_HERE,
-    "sqlite3.Cursor": ONLY_HERE,
-    "_socket.socket": ONLY_HERE,
-    "select.epoll": ONLY_HERE,
-    "select.poll": ONLY_HERE,
-    "mmap.mmap": ONLY_HERE,
-    "_contextvars.Token": ONLY_HERE,
-    "_contextvars.Context": ONLY_HERE,
-    "zmq.sugar.socket.Socket": ONLY_HERE,
-    "zmq.sugar.context.Context": ONLY_HERE,
+Reducer = Callable[[Any, Any], Any]
+
+
+def refuse(pickler: Any, found: Any) -> Any:
+    """A tombstone."""
+    return pickler.losses.tombstone(found)
+
+
+_BY_NAME: dict[str, Reducer] = {
+    "builtins.generator": finished.reduce_generator,
+    "builtins.coroutine": finished.reduce_coroutine,
+    "threading.Thread": finished.reduce_thread,
+    "subprocess.Popen": finished.reduce_process,
+    "concurrent.futures._base.Executor": finished.reduce_executor,
+    "concurrent.futures._base.Future": finished.reduce_future,
+    "_asyncio.Future": finished.reduce_future,
+    "asyncio.futures.Future": finished.reduce_future,
+    "sqlite3.Connection": finished.reduce_connection,
+    "_socket.socket": finished.reduce_socket,
 }
+_REFUSED = """
+    builtins.async_generator builtins.frame builtins.traceback
+    asyncio.events.AbstractEventLoop asyncio.events.Handle selectors.BaseSelector select.epoll select.poll
+    multiprocessing.pool.Pool multiprocessing.process.BaseProcess multiprocessing.managers.BaseManager
+    sqlite3.Cursor sqlite3.Blob mmap.mmap _contextvars.Token _contextvars.Context
+    zmq.sugar.socket.Socket zmq.sugar.context.Context zmq.backend.cython._zmq.Socket
+    zmq.backend.cython._zmq.Context _hashlib.HASH _ctypes.CFuncPtr _ctypes._Pointer
+"""
+_BY_NAME |= dict.fromkeys(_REFUSED.split(), refuse)
 
 
-def refusal_for(kind: type) -> Callable[[Any, Any], Any] | None:
-    """A reducer that makes a tombstone, if a type or a base of it is on the list."""
+def refusal_for(kind: type) -> Reducer | None:
+    """The reducer for a type if it, or a base of it, is on the list."""
     for base in kind.__mro__:
-        reason = _REASONS.get(f"{base.__module__}.{base.__qualname__}")
-        if reason is not None:
-            return _refuse(reason)
+        reducer = _BY_NAME.get(f"{base.__module__}.{base.__qualname__}")
+        if reducer is not None:
+            return reducer
     return None
-
-
-def _refuse(reason: str) -> Callable[[Any, Any], Any]:
-    return lambda pickler, found: pickler.losses.tombstone(found, reason)

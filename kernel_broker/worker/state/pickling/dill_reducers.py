@@ -19,7 +19,7 @@ class _Recorder:
         self._strictio = False
         self._postproc: dict[int, Any] = {}
 
-    def save_reduce(self, *parts: Any, obj: Any = None, **_: Any) -> None:
+    def save_reduce(self, *parts: Any, **_: Any) -> None:
         """Record a reduction."""
         if self.reduced is None:
             self.reduced = parts
@@ -32,7 +32,7 @@ class _Recorder:
 
 
 def reduce(found: Any) -> Any:
-    """dill's reduction of an object, None if it has none of its own."""
+    """The reduction by dill of an object, None if it has none of its own."""
     from dill import _dill
 
     saver = _dill.Pickler.dispatch.get(type(found))

@@ -1,9 +1,10 @@
-"""The careful way to reduce: whatever an object's own code does, the outcome can be written, or it is a loss."""
+"""The careful way to reduce: whatever an object's own code does, the outcome can be written or is a loss."""
 
 import copyreg
 import pickle
 import sys
 import threading
+import types
 from typing import TYPE_CHECKING, Any
 
 from kernel_broker.worker.state.pickling import dill_reducers
@@ -55,7 +56,7 @@ def _recurses_alone(found: Any) -> bool:
 
 def own_reduction(found: Any) -> Any:
     """What pickle itself would ask for."""
-    if isinstance(found, type):
+    if isinstance(found, type | types.FunctionType):
         return found.__qualname__
     reducer = copyreg.dispatch_table.get(type(found))
     return reducer(found) if reducer is not None else found.__reduce_ex__(5)

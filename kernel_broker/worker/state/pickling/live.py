@@ -67,7 +67,7 @@ class LiveObjects:
         return getter(self._shell)
 
     def seed(self) -> tuple[bytes, dict[int, tuple[int, Any]]]:
-        """A stream that loads every live object into the memo, and the memo of the pickler that follows it."""
+        """A stream that loads every live object into the memo, and the memo that the pickler starts with."""
         memo: dict[int, tuple[int, Any]] = {}
         stream = bytearray(pickle.PROTO + bytes([5]))
         for number, getter in LIVE.items():

@@ -34,6 +34,7 @@ class LossLog:
     def __init__(self, cell_of: Callable[[Loss], int | None]) -> None:
         self._cell_of = cell_of
         self.root = self.label = ""
+        self.cell = cell_of(Loss(0, "", "", ""))
         self.losses: list[tuple[Loss, int | None]] = []
 
     def tombstone(self, found: Any, reason: str = ONLY_HERE) -> tuple[Any, ...]:

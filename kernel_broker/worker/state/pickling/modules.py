@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 _STATIC: dict[int, tuple[types.ModuleType, bool]] = {}
-"""Answers that cannot change while the module lives, by its id; the module is held so that the id stays its own."""
+"""Answers that cannot change while the module lives, by its id (which stays its own: the module is held)."""
 
 
 def is_static(module: Any, name: str) -> bool:
@@ -50,6 +50,8 @@ def find_home(found: Any, name: str | None = None) -> tuple[str, str] | None:
         here: Any = module
         for part in dotted.split("."):
             here = getattr(here, part)
+    except RecursionError:
+        raise  # the dump is nested too deep, which says nothing about this object
     except Exception:
         return None
     return (module_name, dotted) if here is found else None

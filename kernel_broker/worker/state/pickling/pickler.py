@@ -35,6 +35,7 @@ class StatePickler(pickle.Pickler):
         self.losses = losses
         self.modules: set[str] = set()
         self.guarded = guarded
+        self.main_locals: dict[int, dict[str, Any]] = {}
         self._careful = careful
         self._reducers: dict[type, Any] = {}
         self._cells: set[int] = set()
@@ -71,6 +72,11 @@ class StatePickler(pickle.Pickler):
             module = module_of()
             token = self._globals[id(namespace)] = namespace if module is None else ModuleGlobals(module)
         return token
+
+    def main_thread_attributes(self, local: Any) -> dict[str, Any]:
+        """What the session's own thread sees in a `threading.local`, whichever thread dumps."""
+        seen = self.main_locals.get(id(local))
+        return vars(local) if seen is None else seen
 
     def note_module(self, name: str) -> None:
         """Remember that the stream needs a module."""

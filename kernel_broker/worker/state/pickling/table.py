@@ -1,13 +1,31 @@
 """Which reducer is asked for which type."""
 
-import abc
+import contextvars
+import dataclasses
 import enum
+import functools
+import io
+import re
+import threading
 import types
 import typing
+import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from kernel_broker.worker.state.pickling import arrays, classes, denied, functions, modules
+from kernel_broker.worker.state.pickling import (
+    arrays,
+    classes,
+    contexts,
+    denied,
+    exceptions,
+    files,
+    functions,
+    modules,
+    stdlib,
+    views,
+)
 
 Reducer = Callable[[Any, Any], Any]
 
@@ -18,6 +36,10 @@ def _reduce_property(_pickler: Any, found: property) -> Any:
 
 def _reduce_wrapped_method(_pickler: Any, found: Any) -> Any:
     return type(found), (found.__func__,)
+
+
+def _reduce_field_kind(_pickler: Any, found: Any) -> Any:
+    return getattr, (dataclasses, found.name)
 
 
 def _reduce_descriptor(_pickler: Any, found: Any) -> Any:
@@ -35,19 +57,46 @@ EXACT: dict[type, Reducer | None] = {
     types.MemberDescriptorType: _reduce_descriptor,
     types.MethodDescriptorType: _reduce_descriptor,
     types.WrapperDescriptorType: _reduce_descriptor,
-    property: _reduce_property,
+    types.MappingProxyType: views.reduce_mapping_proxy,
+    memoryview: views.reduce_memoryview,
+    type({}.keys()): views.reduce_dict_view,
+    type({}.values()): views.reduce_dict_view,
+    type({}.items()): views.reduce_dict_view,
+    type(OrderedDict().keys()): views.reduce_dict_view,
+    type(OrderedDict().values()): views.reduce_dict_view,
+    type(OrderedDict().items()): views.reduce_dict_view,
     staticmethod: _reduce_wrapped_method,
     classmethod: _reduce_wrapped_method,
-    abc.abstractproperty: _reduce_property,
     typing.TypeVar: classes.reduce_typevar,
+    type(functools.lru_cache(int)): stdlib.reduce_lru_cache,
+    type(functools.cmp_to_key(int)): stdlib.reduce_key_wrapper,
+    type(threading.Lock()): stdlib.reduce_lock,
+    type(threading.RLock()): stdlib.reduce_lock,
+    weakref.ProxyType: stdlib.reduce_proxy,
+    weakref.CallableProxyType: stdlib.reduce_proxy,
+    weakref.finalize: stdlib.reduce_finalizer,
+    weakref.WeakValueDictionary: stdlib.reduce_weak_dict,
+    weakref.WeakKeyDictionary: stdlib.reduce_weak_dict,
+    weakref.WeakSet: stdlib.reduce_weak_set,
+    re.Match: stdlib.reduce_match,
+    contextvars.ContextVar: contexts.reduce_context_variable,
+    io.TextIOWrapper: files.reduce_file,
+    io.BufferedReader: files.reduce_file,
+    io.BufferedWriter: files.reduce_file,
+    io.BufferedRandom: files.reduce_file,
+    io.FileIO: files.reduce_file,
+    dataclasses._FIELD_BASE: _reduce_field_kind,  # type: ignore[attr-defined]
 }
 """Reducers of instances of exactly these types."""
 
 BASES: dict[type, Reducer] = {
     type: classes.reduce_class,
     enum.Enum: classes.reduce_enum_member,
+    BaseException: exceptions.reduce_exception,
     types.ModuleType: modules.reduce_module,
     property: _reduce_property,
+    weakref.ref: stdlib.reduce_weakref,
+    threading.local: contexts.reduce_local,
 }
 """Reducers of instances of these types and of all derived from them."""
 

@@ -3,7 +3,7 @@
 import io
 import pickle
 from collections.abc import Iterable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from kernel_broker.worker.state.pickling.classes import births
 from kernel_broker.worker.state.pickling.live import LiveObjects
@@ -20,7 +20,11 @@ class StateUnpickler(pickle.Unpickler):
         self.load()  # the live objects
 
 
-class SalvageUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+_Base: Any = pickle._Unpickler
+"""The unpickler in Python: slow, but its steps can be guarded."""
+
+
+class SalvageUnpickler(_Base):
     """The same in Python: what cannot be rebuilt becomes a tombstone, the rest is loaded."""
 
     root = ""
@@ -81,10 +85,10 @@ class SalvageUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         if isinstance(first, Tombstone) and owner != Tombstone.__module__:
             self.stack[-2:] = [first]  # what is made of, or filled in, something lost is lost
             return
-        self._build(pickle._Unpickler.load_reduce)  # type: ignore[attr-defined]
+        self._build(_Base.load_reduce)
 
     def _load_newobj(self) -> None:
-        self._build(pickle._Unpickler.load_newobj)  # type: ignore[attr-defined]
+        self._build(_Base.load_newobj)
 
     def _load_newobj_ex(self) -> None:
         keywords, arguments, cls = self.stack.pop(), self.stack.pop(), self.stack.pop()
@@ -103,7 +107,7 @@ class SalvageUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
             self.stack.pop()
             return
         try:
-            pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
+            _Base.load_build(self)
         except Exception as error:
             del self.stack[depth - 1 :]
             self.stack[-1] = self._lose(type(found).__name__, error)
@@ -118,15 +122,24 @@ class SalvageUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         except Exception as error:
             self.stack[-1] = self._lose(type(target).__name__, error)
 
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
-    dispatch[pickle.REDUCE[0]] = _load_reduce
-    dispatch[pickle.NEWOBJ[0]] = _load_newobj
-    dispatch[pickle.NEWOBJ_EX[0]] = _load_newobj_ex
-    dispatch[pickle.BUILD[0]] = _load_state
-    for _code in (pickle.APPENDS, pickle.SETITEMS, pickle.ADDITEMS):
-        dispatch[_code[0]] = lambda self, _operation=pickle._Unpickler.dispatch[_code[0]]: self._load_items(  # type: ignore[attr-defined]
-            _operation
-        )
+    def _load_appends(self) -> None:
+        self._load_items(_Base.load_appends)
+
+    def _load_setitems(self) -> None:
+        self._load_items(_Base.load_setitems)
+
+    def _load_additems(self) -> None:
+        self._load_items(_Base.load_additems)
+
+    dispatch: ClassVar[dict[int, Any]] = _Base.dispatch | {
+        pickle.REDUCE[0]: _load_reduce,
+        pickle.NEWOBJ[0]: _load_newobj,
+        pickle.NEWOBJ_EX[0]: _load_newobj_ex,
+        pickle.BUILD[0]: _load_state,
+        pickle.APPENDS[0]: _load_appends,
+        pickle.SETITEMS[0]: _load_setitems,
+        pickle.ADDITEMS[0]: _load_additems,
+    }
 
 
 def reader(stream: bytes | bytearray) -> BinaryIO:

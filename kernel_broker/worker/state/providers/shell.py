@@ -20,7 +20,7 @@ class Counter(Provider):
 
 
 class Results(Provider):
-    """Out, and `_`, `__`, `___` as the display hook knows them: it stops updating names that differ from its own."""
+    """Out, and `_`, `__`, `___` as the display hook knows them: it leaves other values alone."""
 
     name = "results"
     in_graph = True

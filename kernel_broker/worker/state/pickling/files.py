@@ -1,0 +1,78 @@
+"""Open files: opened again where they stood, if they are still the files they were."""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from kernel_broker.worker.state.tombstone import Tombstone
+
+GONE = "is open on a file that is not here, or not the same, any more"
+
+
+def reduce_file(pickler: Any, file: Any) -> Any:
+    """By path, mode and position; one whose file cannot be found again is lost."""
+    if file.closed:
+        return closed_file, (type(file), getattr(file, "mode", "r"))
+    try:
+        return _reduce_open(pickler, file)
+    except (OSError, ValueError, AttributeError):
+        return pickler.losses.tombstone(file)
+
+
+def _reduce_open(pickler: Any, file: Any) -> Any:
+    if not isinstance(file.name, str | bytes | os.PathLike) or not file.seekable():
+        return pickler.losses.tombstone(file)
+    if file.writable():
+        file.flush()  # what sits in a buffer would be lost with the process
+    path = Path(os.fsdecode(file.name)).absolute()
+    there, here = path.stat(), os.fstat(file.fileno())
+    if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino):
+        return pickler.losses.tombstone(file, GONE)
+    record = {
+        "kind": type(file),
+        "name": file.name,
+        "mode": file.mode,
+        "path": str(path),
+        "identity": (here.st_dev, here.st_ino),
+        "size": here.st_size,
+        "position": file.tell(),
+        "loss": (pickler.losses.root, f"{type(file).__module__}.{type(file).__name__}", pickler.losses.cell),
+    }
+    if isinstance(file, io.TextIOWrapper):
+        newline = file.newlines if isinstance(file.newlines, str) else None
+        record["text"] = {"encoding": file.encoding, "errors": file.errors, "newline": newline}
+    return reopened, (record,)
+
+
+def closed_file(kind: type, mode: str) -> Any:
+    """A file that was closed."""
+    with Path(os.devnull).open("wb" if kind is io.BufferedWriter else "rb") as raw:
+        file: Any = io.TextIOWrapper(raw) if kind is io.TextIOWrapper else raw
+    if kind is io.TextIOWrapper:
+        file.mode = mode
+    return file
+
+
+def reopened(record: dict[str, Any]) -> Any:
+    """The file, open at its position, or a tombstone."""
+    name, kind, cell = record["loss"]
+    path, mode = Path(record["path"]), record["mode"]
+    try:
+        there = path.stat()
+    except OSError:
+        return Tombstone(name, kind, GONE, cell)
+    if (there.st_dev, there.st_ino) != record["identity"] or there.st_size < record["size"]:
+        return Tombstone(name, kind, GONE, cell)
+    again = mode.replace("w", "r").replace("x", "r")
+    if again != mode and "+" not in again:
+        again += "+"
+    buffering = 0 if record["kind"] is io.FileIO else -1
+    file: Any = path.open(again, buffering, **record.get("text", {}))
+    file.seek(record["position"])
+    with contextlib.suppress(AttributeError):
+        getattr(getattr(file, "buffer", file), "raw", file).name = record["name"]
+    if "text" in record:
+        file.mode = mode
+    return file

@@ -1,0 +1,39 @@
+"""Every program gives the same when its session moves to a fresh process after every cell."""
+
+from pathlib import Path
+
+import pytest
+from fixtures.state_lab import Answer, Bench, Sitting
+from worker.state.cases import classes, functions, identity
+
+SECTIONS = {"identity": identity, "functions": functions, "classes": classes}
+PROGRAMS = {
+    f"{section}: {name}": cells
+    for section, module in SECTIONS.items()
+    for name, cells in module.CASES.items()
+}
+
+
+def run_all(bench: Bench, folder: Path, cells: list[str], moving: bool) -> list[Answer]:
+    sitting = Sitting(bench, folder)
+    answers = []
+    for cell in cells:
+        answers.append(sitting.run(cell))
+        assert not sitting.lost
+        if moving:
+            sitting.move()
+    sitting.move()
+    return answers
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program_moved_after_every_cell(bench: Bench, tmp_path: Path, name: str) -> None:
+    cells = PROGRAMS[name]
+    stayed = run_all(bench, tmp_path, cells, moving=False)
+    moved = run_all(bench, tmp_path, cells, moving=True)
+    assert [answer.text for answer in moved] == [answer.text for answer in stayed]
+    assert [answer.traceback.splitlines()[-8:] for answer in moved] == [
+        answer.traceback.splitlines()[-8:] for answer in stayed
+    ]
+    assert not any("AssertionError" in answer.text for answer in stayed)
+    assert not any(answer.done["pinned"] for answer in moved)

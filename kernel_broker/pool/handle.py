@@ -100,9 +100,13 @@ class Worker:
             self.on_exit_unknown()
             return self._exit.result()
 
+    def hang_up(self) -> None:
+        """Close the socket."""
+        self._writer.close()
+
     async def close(self) -> None:
         """Kill the process if it lives, and close the socket."""
         self.kill()
-        self._writer.close()
+        self.hang_up()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()

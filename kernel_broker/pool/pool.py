@@ -58,7 +58,7 @@ class Pool:
     @property
     def counts(self) -> dict[str, int]:
         """Workers now: `spare` and `assigned`."""
-        return {"spare": len(self._spares), "assigned": len(self._workers) - len(self._spares)}
+        return {"spare": len(self._spares), "assigned": self._alive - len(self._spares)}
 
     async def run(self) -> None:
         """Keep a zygote alive and the spares filled; ends everything when cancelled."""
@@ -86,7 +86,7 @@ class Pool:
             self._wanted.set()
             if worker.exit is None:
                 return worker
-        if len(self._workers) >= self._limits.workers:
+        if self._alive >= self._limits.workers:
             raise Unavailable(
                 f"all {self._limits.workers} workers of this pod are in use",
                 code="workers_unavailable",
@@ -115,7 +115,7 @@ class Pool:
         self._up.set()
         while True:
             self._wanted.clear()
-            while len(self._spares) < self._limits.spares and len(self._workers) < self._limits.workers:
+            while len(self._spares) < self._limits.spares and self._alive < self._limits.workers:
                 try:
                     self._spares.append(await self._fork(zygote))
                 except Unavailable as error:
@@ -131,11 +131,17 @@ class Pool:
         return worker
 
     def _on_exit(self, worker: Worker) -> None:
-        self._workers.discard(worker)
+        """A worker ended by itself. One that was acquired stays its holder's to release."""
         if worker in self._spares:
             log.warning("a spare worker ended: %s", worker.exit)
             self._spares.remove(worker)
+            self._workers.discard(worker)
+            worker.hang_up()
         self._wanted.set()
+
+    @property
+    def _alive(self) -> int:
+        return sum(worker.exit is None for worker in self._workers)
 
     async def _drop_all(self, zygote: Zygote) -> None:
         self._up.clear()

@@ -12,6 +12,7 @@ from kernel_broker.errors import Conflict, NotFound, Unavailable
 from kernel_broker.pool.pool import Pool
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.live import LiveSession
+from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import SessionLimits, Surroundings
@@ -204,12 +205,7 @@ class Sessions:
             raise NotFound(f"no run {run_id!r} is known in this session", code="run_not_found")
         if not stored.finished:
             record = await self._record(owner, session_id)
-            raise Conflict(
-                "the run was lost with the pod that ran it; the session stands at revision "
-                f"{record.revision}, with everything up to the last finished cell",
-                code="run_lost",
-                revision=record.revision,
-            )
+            raise lost(record.revision)
         return RunLog.restored(stored.log)
 
     # -- inside ----------------------------------------------------------------------------------

@@ -160,9 +160,7 @@ class WarmWorker:
             await self._flush()
             outcome = await self._ports.settle(run, frame.head, frame.parts)
             committed = True
-            if failure := frame.head["failure"]:
-                log.error("a kernel could not handle a request:\n%s", failure)
-                raise BrokerError("the kernel could not handle the request", code="kernel_failed")
+            _raise_failure(frame.head["failure"])
             if run is not None and not run.done.done():
                 run.done.set_result(outcome)
         except Exception as error:  # whatever it is, it is the run's to tell
@@ -180,3 +178,9 @@ class WarmWorker:
                 data = found.get(chunk_id)
                 head = {"id": chunk_id, "found": data is not None}
                 await self.worker.send(Frame("chunk", head, [data] if data is not None else []))
+
+
+def _raise_failure(failure: str | None) -> None:
+    if failure is not None:
+        log.error("a kernel could not handle a request:\n%s", failure)
+        raise BrokerError("the kernel could not handle the request", code="kernel_failed")

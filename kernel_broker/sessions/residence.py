@@ -1,0 +1,113 @@
+"""Where a session's namespace lives at the moment: a warm worker, or nowhere; and what it says unasked."""
+
+from collections import deque
+from typing import Any
+
+from kernel_broker.errors import Conflict
+from kernel_broker.sessions.run import Outcome, Run
+from kernel_broker.sessions.runlog import RunLog
+from kernel_broker.sessions.surroundings import Surroundings
+from kernel_broker.sessions.tenure import Tenure
+from kernel_broker.sessions.warm import Ports, WarmWorker
+from kernel_broker.wire.events import to_line
+from kernel_broker.wire.messages import Message
+
+Json = dict[str, Any]
+
+_STRAY_TYPES = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error",
+                          "clear_output", "comm_open", "comm_msg", "comm_close"})  # fmt: skip
+_STRAYS_KEPT = 1000
+
+
+class Residence:
+    """Makes the session warm when it is needed, and lets it go cold."""
+
+    def __init__(self, tenure: Tenure, around: Surroundings) -> None:
+        self._tenure = tenure
+        self._around = around
+        self._warm: WarmWorker | None = None
+        self._strays: deque[Message] = deque(maxlen=_STRAYS_KEPT)
+        self.background: RunLog | None = None
+        """Output of threads and tasks that outlive their cell; None while there are none."""
+
+    @property
+    def warm(self) -> WarmWorker | None:
+        """The worker that holds the namespace, if one does and lives."""
+        return self._warm if self._warm is not None and self._warm.lost is None else None
+
+    async def warm_up(self, run: Run) -> WarmWorker:
+        """The warm worker, made from the committed state if need be; raises `BrokerError`, `WorkerLost`."""
+        if self.warm is not None:
+            return self.warm
+        await self.drop()
+        await self._tenure.hold(run)
+        self._check_runtime()
+        around, session_id = self._around, self._tenure.session_id
+        entries = await around.store.entries(session_id)
+        if around.pool.info is None:
+            run.queue(1, "the pod is loading its libraries")
+        worker = await around.pool.acquire(around.limits.patience)
+        ports = Ports(
+            fetch=lambda ids: around.store.get_chunks(session_id, ids),
+            keep=lambda chunks: around.store.put_chunks(session_id, chunks),
+            settle=self._tenure.settle,
+            stray=self._stray,
+            quiet=self.end_background,
+        )
+        self._warm = warm = WarmWorker(worker, ports)
+        around.spawn(warm.pump())
+        document = self._tenure.document
+        birth = {"session_id": session_id, "key": document.key, "cwd": document.cwd, "env": document.env}
+        ready = await warm.enter(birth, entries)
+        if ready.get("problem"):
+            run.warn(ready["problem"])
+        return warm
+
+    def _check_runtime(self) -> None:
+        runtime = self._tenure.document.runtime
+        saved = runtime.get("magic")
+        here = ((self._around.pool.info or {}).get("runtime") or {}).get("magic", saved)
+        if self._tenure.revision and saved is not None and saved != here:
+            raise Conflict(
+                f"the session was saved by Python {runtime.get('python')}, and this broker runs another "
+                "version, which cannot load it; use a broker of that version, or restart the session for a "
+                "fresh namespace",
+                code="runtime_mismatch",
+            )
+
+    async def drop(self) -> None:
+        """End the worker; the committed state stays."""
+        warm, self._warm = self._warm, None
+        if warm is not None:
+            await self._around.pool.release(warm.worker)
+        self.end_background()
+
+    def kill(self) -> None:
+        """End the worker at once: what it holds is not the session any more."""
+        if self._warm is not None:
+            self._warm.worker.kill()
+
+    def deliver_strays(self, run: Run) -> None:
+        """Put what was said between runs at the beginning of this one."""
+        while self._strays:
+            run.publish(self._strays.popleft())
+
+    def begin_background(self) -> None:
+        """The worker has threads or tasks that go on."""
+        if self.background is None:
+            self.background = RunLog(self._around.limits.run_log)
+
+    def end_background(self) -> None:
+        """They have ended, or their worker has."""
+        background, self.background = self.background, None
+        if background is not None:
+            outcome = Outcome("ok", self._tenure.revision, self._tenure.document.execution_count)
+            background.end(lambda seq: to_line("end", seq, **outcome.members()))
+
+    def _stray(self, message: Message) -> None:
+        if message.channel != "iopub" or message.msg_type not in _STRAY_TYPES:
+            return
+        if self.background is not None:
+            self.background.append(message.to_line)
+        else:
+            self._strays.append(message)

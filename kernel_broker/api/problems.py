@@ -30,8 +30,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def to_response(problem: Problem) -> JSONResponse:
     """The problem as an HTTP response."""
     headers = {}
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(math.ceil(problem.retry_after))
+    retry_after = 1.0 if problem.status == 503 and problem.retry_after is None else problem.retry_after
+    if retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(retry_after))
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(problem.to_json(), problem.status, headers, media_type=MEDIA_TYPE)

@@ -43,7 +43,7 @@ class Residence:
         await self._tenure.hold(run)
         self._check_runtime()
         around, session_id = self._around, self._tenure.session_id
-        entries = await around.store.entries(session_id)
+        entries = await self._tenure.load(run)
         if around.pool.info is None:
             run.queue(1, "the pod is loading its libraries")
         worker = await around.pool.acquire(around.limits.patience)

@@ -1,9 +1,10 @@
 """A session's durable side as this pod sees it: record, document, lease, commits."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from secrets import token_hex
+from typing import Any, TypeVar
 
 from kernel_broker.errors import Conflict
 from kernel_broker.sessions.document import SessionDocument
@@ -13,7 +14,6 @@ from kernel_broker.store.contract import (
     Commit,
     Lease,
     LeaseHeld,
-    RevisionMismatch,
     RunRecord,
     SessionMissing,
     SessionRecord,
@@ -21,6 +21,7 @@ from kernel_broker.store.contract import (
 )
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
 
+T = TypeVar("T")
 Json = dict[str, Any]
 
 TAIL_BYTES = 64 * 2**10
@@ -64,25 +65,48 @@ class Tenure:
         deadline = asyncio.get_running_loop().time() + limits.patience
         while True:
             try:
-                lease = await store.acquire(self.session_id, self._around.holder, limits.lease_ttl)
+                lease = await self._patiently(
+                    lambda: store.acquire(self.session_id, self._around.holder, limits.lease_ttl), run
+                )
                 break
             except LeaseHeld as held:
                 if asyncio.get_running_loop().time() + held.expires_in > deadline:
                     raise
                 run.queue(1, "another pod holds this session")
                 await asyncio.sleep(held.expires_in)
-        record = await store.get(self.session_id)
+        record = await self._patiently(lambda: store.get(self.session_id), run)
         if record is None:
             raise SessionMissing(f"session {self.session_id!r} has been deleted")
         self._take(record)
         self._lease = lease
         return lease
 
+    async def load(self, run: Run) -> dict[str, bytes]:
+        """The entries of the committed state; the lease must be held."""
+        return await self._patiently(lambda: self._around.store.entries(self.session_id), run)
+
     async def begin(self, run: Run) -> RunRecord | None:
         """Record that the run starts; what is known of it, if it has started before."""
-        lease = await self.hold(run)
-        around = self._around
-        return await around.store.begin_run(lease, run.run_id, around.clock(), around.limits.lease_ttl)
+        lease, around, token = await self.hold(run), self._around, token_hex(8)
+        return await self._patiently(
+            lambda: around.store.begin_run(lease, run.run_id, around.clock(), around.limits.lease_ttl, token),
+            run,
+        )
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]], run: Run | None) -> T:
+        """Try again while the store does not answer, within the patience. What is tried may be repeated."""
+        deadline = asyncio.get_running_loop().time() + self._around.limits.patience
+        told = run is None
+        while True:
+            try:
+                return await attempt()
+            except StoreUnavailable:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                if not told and run is not None:
+                    run.queue(1, "the store does not answer")
+                told = True
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def settle(self, run: Run | None, head: Json, parts: Sequence[bytes]) -> Outcome:
         """Commit what a `done` frame brings, if anything; how the run ends."""
@@ -116,35 +140,10 @@ class Tenure:
             drop=[ChunkId(i) for i in change["drop"]],
             run=_run_record(run, outcome),
         )
-        await self._commit(commit, run)
+        await self._patiently(lambda: self._around.store.commit(commit), run)
         self.document = document
         self.record = replace(self.record, revision=outcome.revision, last_activity=commit.at, doc=commit.doc)
         return outcome
-
-    async def _commit(self, commit: Commit, run: Run | None) -> None:
-        """Commit; a store that does not answer is tried again within the patience."""
-        deadline = asyncio.get_running_loop().time() + self._around.limits.patience
-        told = False
-        while True:
-            try:
-                await self._around.store.commit(commit)
-            except RevisionMismatch:
-                if not await self._was_committed(commit):  # by a former try whose answer was lost
-                    raise
-            except StoreUnavailable:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                if run is not None and not told:
-                    run.queue(1, "the store does not answer; waiting to save the session")
-                told = True
-                await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            return
-
-    async def _was_committed(self, commit: Commit) -> bool:
-        assert commit.run is not None
-        known = await self._around.store.get_run(self.session_id, commit.run.run_id)
-        return known is not None and known.finished and known.revision == commit.run.revision
 
     def _require_lease(self) -> Lease:
         if self._lease is None:

@@ -175,8 +175,13 @@ class Store(Protocol):
     async def release(self, lease: Lease) -> None:
         """Give the lease up; nothing happens if it is no longer this one, or the session is gone."""
 
-    async def begin_run(self, lease: Lease, run_id: RunId, now: float, ttl: float) -> RunRecord | None:
+    async def begin_run(
+        self, lease: Lease, run_id: RunId, now: float, ttl: float, token: str = ""
+    ) -> RunRecord | None:
         """Record, durably, that a run starts, and renew the lease by `ttl` seconds.
+
+        `token`, if given, tells a repetition of the same start, after a lost answer, from a second one: the
+        repetition returns None again.
 
         Returns None the first time. If the run is known already nothing is changed and its record comes
         back: `finished` with its log, or not finished (it is running, or was lost). Raises `StaleLease`

@@ -88,9 +88,11 @@ class RedisStore:
     async def release(self, lease: Lease) -> None:
         await self._do(lease.session_id, "release", lease.holder, lease.epoch)
 
-    async def begin_run(self, lease: Lease, run_id: RunId, now: float, ttl: float) -> RunRecord | None:
-        # The nonce tells a repetition of this very call, after a lost answer, from a second one.
-        answer, *known = await self._do_leased(lease, "begin_run", run_id, now, _ms(ttl), token_hex(8))
+    async def begin_run(
+        self, lease: Lease, run_id: RunId, now: float, ttl: float, token: str = ""
+    ) -> RunRecord | None:
+        token = token or token_hex(8)  # redis-py, too, repeats a call whose answer was lost
+        answer, *known = await self._do_leased(lease, "begin_run", run_id, now, _ms(ttl), token)
         return _run(run_id, known[0]) if answer == b"known" else None
 
     async def get_run(self, session_id: SessionId, run_id: RunId) -> RunRecord | None:
@@ -235,5 +237,5 @@ def _packed(run: RunRecord) -> bytes:
 
 def _run(run_id: RunId, packed: bytes) -> RunRecord:
     finished, revision, log = packed.split(b":", 2)
-    done = finished == b"1"  # what a begun run has in the log's place is the nonce of its begin_run
+    done = finished == b"1"  # what a begun run has in the log's place is the token of its start
     return RunRecord(run_id, done, Revision(int(revision)), log if done else b"")

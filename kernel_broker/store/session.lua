@@ -6,7 +6,7 @@
 --   <session>:entries    hash: name -> bytes
 --   <session>:refs       hash: id of a referenced chunk -> its size
 --   <session>:garbage    zset: id of a written, unreferenced chunk -> since when (ms)
---   <session>:runs       hash: run id -> "0:revision:nonce" (begun) or "1:revision:log" (finished)
+--   <session>:runs       hash: run id -> "0:revision:token" (begun) or "1:revision:log" (finished)
 --   <session>:order      list: run ids, oldest first
 --   <session>:chunk:<id> string: bytes
 -- A verb looks at everything it may refuse before its first write: a script that fails half-way is not undone.
@@ -151,7 +151,7 @@ function verbs.release()
   return {'ok'}
 end
 
--- holder, epoch, run_id, last_activity, lease_ms, nonce
+-- holder, epoch, run_id, last_activity, lease_ms, token
 function verbs.begin_run()
   local refusal = refused()
   if refusal then

@@ -81,8 +81,10 @@ class SqliteStore:
     async def release(self, lease: Lease) -> None:
         await self._write(sessions.release, lease)
 
-    async def begin_run(self, lease: Lease, run_id: RunId, now: float, ttl: float) -> RunRecord | None:
-        return await self._write(sessions.begin_run, lease, run_id, now, ttl)
+    async def begin_run(
+        self, lease: Lease, run_id: RunId, now: float, ttl: float, token: str = ""
+    ) -> RunRecord | None:
+        return await self._write(sessions.begin_run, lease, sessions.RunStart(run_id, now, token), ttl)
 
     async def get_run(self, session_id: SessionId, run_id: RunId) -> RunRecord | None:
         return await self._read(sessions.get_run, session_id, run_id)

@@ -4,6 +4,7 @@
 """
 
 import sqlite3
+from dataclasses import dataclass, replace
 
 from kernel_broker.store.contract import RUNS_KEPT, Lease, RunRecord, SessionRecord
 from kernel_broker.store.refusals import lease_held, session_missing, stale_lease
@@ -112,17 +113,28 @@ def void_leases(db: sqlite3.Connection) -> None:
     db.execute("UPDATE sessions SET holder = NULL WHERE holder IS NOT NULL")
 
 
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What `Store.begin_run` is told of a run."""
+
+    run_id: RunId
+    at: float
+    token: str
+
+
 def begin_run(
-    db: sqlite3.Connection, now: float, lease: Lease, run_id: RunId, at: float, ttl: float
+    db: sqlite3.Connection, now: float, lease: Lease, start: RunStart, ttl: float
 ) -> RunRecord | None:
     """See `Store.begin_run`."""
     head = check_lease(db, now, lease)
-    if known := get_run(db, now, lease.session_id, run_id):
-        return known
-    record_run(db, lease.session_id, RunRecord(run_id, False, head))
+    known = _find_run(db, now, lease.session_id, start.run_id)
+    if known is not None:
+        repeated = not known.finished and start.token and known.log == start.token.encode()
+        return None if repeated else _shown(known)
+    record_run(db, lease.session_id, RunRecord(start.run_id, False, head, start.token.encode()))
     db.execute(
         "UPDATE sessions SET last_activity = ?, lease_ttl = ?, lease_until = ? WHERE session_id = ?",
-        [at, ttl, now + ttl, lease.session_id],
+        [start.at, ttl, now + ttl, lease.session_id],
     )
     keep(db, now, lease.session_id)
     return None
@@ -130,6 +142,16 @@ def begin_run(
 
 def get_run(db: sqlite3.Connection, now: float, session_id: SessionId, run_id: RunId) -> RunRecord | None:
     """See `Store.get_run`."""
+    known = _find_run(db, now, session_id, run_id)
+    return None if known is None else _shown(known)
+
+
+def _shown(run: RunRecord) -> RunRecord:
+    """What a begun run has in the log's place is the token of its start."""
+    return run if run.finished else replace(run, log=b"")
+
+
+def _find_run(db: sqlite3.Connection, now: float, session_id: SessionId, run_id: RunId) -> RunRecord | None:
     row = db.execute(
         "SELECT finished, runs.revision, log FROM runs JOIN sessions USING (session_id)"
         " WHERE session_id = ? AND run_id = ? AND expires_at > ?",

@@ -124,3 +124,12 @@ async def test_reset_drops_the_state_and_keeps_runs_and_lease(backend):
     await backend.age(61)
     assert await backend.store.collect(backend.clock(), 60) == 1
     assert await backend.store.commit(step(lease, 2, put={"y": b"2"})) == 3
+
+
+async def test_the_repetition_of_a_start_is_told_from_a_second_start(backend):
+    lease = await held(backend)
+    assert await backend.store.begin_run(lease, RunId("r"), 1, 30, "mine") is None
+    assert await backend.store.begin_run(lease, RunId("r"), 1, 30, "mine") is None
+    begun = RunRecord(RunId("r"), False, Revision(0))
+    assert await backend.store.begin_run(lease, RunId("r"), 1, 30, "another") == begun
+    assert await backend.store.get_run(SID, RunId("r")) == begun

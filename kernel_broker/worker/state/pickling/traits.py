@@ -1,0 +1,53 @@
+"""Objects with traits: whole, with the observers that pickle would leave out."""
+
+import sys
+from typing import Any
+
+
+def reduce_traits(_pickler: Any, found: Any) -> Any:
+    """One of the shell's own by name, any other with all that its `__dict__` holds."""
+    shell: Any = _shell()
+    if shell is not None and any(found is own for own in _own(shell)):
+        return own_part, (type(found).__name__,)
+    return new_bare, (type(found),), vars(found), None, None, fill_bare
+
+
+def reduce_handler(_pickler: Any, handler: Any) -> Any:
+    """An observer that a class declares: the class's own."""
+    owner, name = getattr(handler, "this_class", None), getattr(handler, "name", None)
+    if isinstance(owner, type) and isinstance(name, str) and vars(owner).get(name) is handler:
+        return class_attribute, (owner, name)
+    return NotImplemented
+
+
+def class_attribute(owner: type, name: str) -> Any:
+    """What a class has under a name, as it is there."""
+    return vars(owner)[name]
+
+
+def own_part(name: str) -> Any:
+    """A part of this process's shell."""
+    return next(part for part in _own(_shell()) if type(part).__name__ == name)
+
+
+def _shell() -> Any:
+    return sys.modules["IPython"].get_ipython()
+
+
+def _own(shell: Any) -> list[Any]:
+    return [*shell.configurables, *shell.display_formatter.formatters.values()]
+
+
+def new_bare(kind: Any) -> Any:
+    """An instance without attributes, whatever its class would have put in."""
+    return object.__new__(kind)
+
+
+def fill_bare(found: Any, attributes: dict[str, Any]) -> None:
+    """Give it its attributes, past any `__setattr__`."""
+    object.__getattribute__(found, "__dict__").update(attributes)
+
+
+def reduce_whole(_pickler: Any, found: Any) -> Any:
+    """An object whose own way of pickling would part it from what it shares."""
+    return new_bare, (type(found),), vars(found), None, None, fill_bare

@@ -4,45 +4,41 @@ import builtins
 import gc
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-_PRISTINE = dict(vars(builtins))
+from types import TracebackType
+from typing import Any, ClassVar
 
 
-@contextmanager
-def calm() -> Iterator[None]:
-    """Keep out whatever would disturb the engine."""
-    on_main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if on_main else None
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with _pristine_builtins():
-            yield
-    finally:
-        if collecting:
-            gc.enable()
-        if handler is not None:
-            signal.signal(signal.SIGINT, handler)
+class Calm:
+    """Keeps out whatever would disturb the engine, while entered. Made when the builtins are pristine."""
 
+    ABSENT: ClassVar[Any] = object()
 
-@contextmanager
-def _pristine_builtins() -> Iterator[None]:
-    """The builtins that the engine's own code needs, whatever a cell did to them."""
-    space = vars(builtins)
-    absent = object()
-    changed = {
-        name: space.get(name, absent)
-        for name, value in _PRISTINE.items()
-        if name != "_" and space.get(name, absent) is not value
-    }
-    space.update({name: _PRISTINE[name] for name in changed})
-    try:
-        yield
-    finally:
-        for name, value in changed.items():
-            if value is absent:
-                del space[name]
+    def __init__(self) -> None:
+        self.pristine = dict(vars(builtins))
+        self.overridden: dict[str, Any] = {}
+        """What the session's cells made of builtins, `ABSENT` for a deleted one: put back at the end."""
+
+    def __enter__(self) -> None:
+        on_main = threading.current_thread() is threading.main_thread()
+        self._handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if on_main else None
+        self._collecting = gc.isenabled()
+        gc.disable()
+        space = vars(builtins)
+        self.overridden = {
+            name: space.get(name, self.ABSENT)
+            for name, value in self.pristine.items()
+            if name != "_" and space.get(name, self.ABSENT) is not value
+        }
+        space.update({name: self.pristine[name] for name in self.overridden})
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        space = vars(builtins)
+        for name, value in self.overridden.items():
+            if value is self.ABSENT:
+                space.pop(name, None)
             else:
                 space[name] = value
+        if self._collecting:
+            gc.enable()
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)

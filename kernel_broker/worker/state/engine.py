@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kernel_broker.worker.state import codec, graph, manifest
-from kernel_broker.worker.state.calm import calm
+from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.chunks import Chunks, Fetch
 from kernel_broker.worker.state.delta import Delta, Pin
 from kernel_broker.worker.state.libraries import versions
@@ -33,7 +33,8 @@ class StateEngine:
         self._shell = shell
         self._key = key
         self._live = LiveObjects(shell)
-        self._registry = Registry(shell)
+        self._calm = Calm()
+        self._registry = Registry(shell, self._calm)
         self._namespace = Namespace(shell, self._registry.history)
         self._writer = graph.GraphWriter(self._live, self._cell_of)
         self._committed = self._pending = _Snapshot()
@@ -44,7 +45,7 @@ class StateEngine:
 
         Raises `StateCorrupt` or `StateMismatch`, with nothing unpickled, if the state must be refused.
         """
-        with calm():
+        with self._calm:
             recorded = manifest.unseal(entries, self._key)
             stream, buffers = codec.decode(entries[codec.NAME], fetch, self._key)
             lost = self._registry.restore_entries(entries, late=False)
@@ -59,7 +60,7 @@ class StateEngine:
 
     def capture(self) -> Delta:
         """The difference to the last acknowledged capture. Never raises: what fails is pinned."""
-        with calm():
+        with self._calm:
             try:
                 return self._capture()
             except Exception as error:

@@ -4,9 +4,19 @@ from pathlib import Path
 
 import pytest
 from fixtures.state_lab import Answer, Bench, Sitting
-from worker.state.cases import classes, functions, identity
+from worker.state.cases import changes, classes, data, functions, identity, ipython, library, links, process
 
-SECTIONS = {"identity": identity, "functions": functions, "classes": classes}
+SECTIONS = {
+    "identity": identity,
+    "functions": functions,
+    "classes": classes,
+    "changes": changes,
+    "process": process,
+    "library": library,
+    "ipython": ipython,
+    "data": data,
+    "links": links,
+}
 PROGRAMS = {
     f"{section}: {name}": cells
     for section, module in SECTIONS.items()
@@ -15,7 +25,9 @@ PROGRAMS = {
 
 
 def run_all(bench: Bench, folder: Path, cells: list[str], moving: bool) -> list[Answer]:
-    sitting = Sitting(bench, folder)
+    place = folder / ("moving" if moving else "staying")
+    place.mkdir()
+    sitting = Sitting(bench, place)
     answers = []
     for cell in cells:
         answers.append(sitting.run(cell))

@@ -1,7 +1,9 @@
 """numpy arrays: memory that is shared stays shared, and what owned its memory owns it again."""
 
+import contextlib
 import pickle
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 OUT_OF_BAND = 32 * 1024
@@ -87,13 +89,24 @@ def new_view(
     """A view of the memory of `owner`."""
     import numpy
 
-    memory = owner if owner.flags.c_contiguous else owner.T
-    if not memory.flags.writeable and memory.size:
-        view = numpy.ndarray(shape, dtype, memory, offset, strides)
-    else:
-        view = numpy.ndarray(shape, dtype, memory, offset, strides)
-    view.flags.writeable = writeable
+    with _writeable(owner):
+        view = numpy.ndarray(shape, dtype, owner if owner.flags.c_contiguous else owner.T, offset, strides)
+    if not writeable:
+        view.flags.writeable = False
     return view
+
+
+@contextlib.contextmanager
+def _writeable(owner: Any) -> Iterator[None]:
+    """A view made while its owner could be written stays writeable after the owner is locked."""
+    locked = not owner.flags.writeable and owner.base is None
+    if locked:
+        owner.flags.writeable = True
+    try:
+        yield
+    finally:
+        if locked:
+            owner.flags.writeable = False
 
 
 def new_objects(shape: tuple[int, ...], order: str) -> Any:
@@ -120,5 +133,35 @@ def new_object_view(
 
     flat = owner.reshape(-1, order="A")[offset // owner.itemsize :]
     view = numpy.lib.stride_tricks.as_strided(flat, shape, strides)
-    view.flags.writeable = writeable
+    if not writeable:
+        view.flags.writeable = False
     return view
+
+
+def reduce_memory_map(_pickler: Any, found: Any) -> Any:
+    """The file mapped again, or a view of such a map; a private copy is plain data."""
+    numpy: Any = sys.modules["numpy"]
+    owner = found
+    while isinstance(owner.base, numpy.memmap):
+        owner = owner.base
+    if owner.filename is None or owner.mode == "c":
+        copy = numpy.array(found)
+        return new_array, (copy.dtype, copy.shape, "C", True, copy.tobytes())
+    if owner is not found:
+        arguments = (owner, found.dtype, found.shape, found.strides, _offset(found, owner))
+        return new_map_view, arguments
+    if owner.mode != "r":
+        owner.flush()
+    mode = "r" if owner.mode == "r" else "r+"
+    order = "F" if owner.flags.f_contiguous and not owner.flags.c_contiguous else "C"
+    return numpy.memmap, (str(owner.filename), owner.dtype, mode, owner.offset, owner.shape, order)
+
+
+def new_map_view(
+    owner: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+) -> Any:
+    """A part of a mapped file."""
+    import numpy
+
+    memory = owner if owner.flags.c_contiguous else owner.T
+    return numpy.ndarray(shape, dtype, memory, offset, strides).view(numpy.memmap)

@@ -6,6 +6,7 @@ import enum
 import types
 import typing
 import weakref
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,24 @@ _SINGLETON_TYPES: dict[type, Any] = {
     type(NotImplemented): NotImplemented,
 }
 _BUILTIN_TYPES = {kind: name for name, kind in vars(types).items() if isinstance(kind, type)}
+_SAMPLES: tuple[Any, ...] = (
+    *(
+        {}.keys(),
+        {}.values(),
+        {}.items(),
+        OrderedDict().keys(),
+        OrderedDict().values(),
+        OrderedDict().items(),
+    ),
+    *map(iter, ([], (), {}, set(), range(0), "", b"", bytearray(), {}.values(), {}.items())),
+    *(iter(int, 1), reversed([]), reversed({})),
+)
+_NAMELESS: dict[type, int] = {type(sample): number for number, sample in enumerate(_SAMPLES)}
+"""Types that no module has: found by the number of an instance. Numbers are part of the format."""
+
+_HEAP = 1 << 9
+"""Set in `__flags__` of classes made at run time."""
+
 _AT_BIRTH = ("__module__", "__qualname__", "__orig_bases__")
 _MADE_ELSEWHERE = frozenset(
     {"__slotnames__", "__dict__", "__weakref__", "_abc_impl", "__module__", "__static_attributes__"}
@@ -36,12 +55,25 @@ def reduce_class(pickler: Any, cls: type) -> Any:
     if home is not None:
         pickler.note_module(home[0])
         return NotImplemented
-    if cls in _BUILTIN_TYPES:
-        return getattr, (types, _BUILTIN_TYPES[cls])
+    if not cls.__flags__ & _HEAP:
+        return _reduce_nameless(pickler, cls)
     if "__mapper__" in vars(cls) and "__table__" in vars(cls):
         return pickler.losses.tombstone(cls, "is known to live registries of its library")
     arguments = (type(cls), cls.__name__, cls.__bases__, _birth(cls), pickler.number(cls), _members(cls))
     return new_class, arguments, _state(cls), None, None, fill_class
+
+
+def _reduce_nameless(pickler: Any, cls: type) -> Any:
+    if cls in _BUILTIN_TYPES:
+        return getattr, (types, _BUILTIN_TYPES[cls])
+    if cls in _NAMELESS:
+        return nameless, (_NAMELESS[cls],)
+    return pickler.losses.tombstone(cls, "is a C type that no module has")
+
+
+def nameless(number: int) -> type:
+    """The type of a sample."""
+    return type(_SAMPLES[number])
 
 
 def _birth(cls: type) -> dict[str, Any]:
@@ -140,7 +172,7 @@ def _bare_class(meta: type, name: str, bases: tuple[type, ...], namespace: dict[
         with _masked([cls for cls in lineage if cls in _made]):
             return maker.__new__(meta, name, bases, dict(namespace))
     except TypeError:
-        with _masked([cls for cls in lineage if cls.__flags__ & (1 << 9)]):  # every class that is not a C one
+        with _masked([cls for cls in lineage if cls.__flags__ & _HEAP]):  # every class that is not a C one
             try:
                 return maker.__new__(meta, name, bases, dict(namespace))
             except TypeError:

@@ -13,7 +13,7 @@ def refuse(pickler: Any, found: Any) -> Any:
     return pickler.losses.tombstone(found)
 
 
-_BY_NAME: dict[str, Reducer] = {
+REDUCERS: dict[str, Reducer] = {
     "builtins.generator": finished.reduce_generator,
     "builtins.coroutine": finished.reduce_coroutine,
     "threading.Thread": finished.reduce_thread,
@@ -33,13 +33,4 @@ _REFUSED = """
     zmq.sugar.socket.Socket zmq.sugar.context.Context zmq.backend.cython._zmq.Socket
     zmq.backend.cython._zmq.Context _hashlib.HASH _ctypes.CFuncPtr _ctypes._Pointer
 """
-_BY_NAME |= dict.fromkeys(_REFUSED.split(), refuse)
-
-
-def refusal_for(kind: type) -> Reducer | None:
-    """The reducer for a type if it, or a base of it, is on the list."""
-    for base in kind.__mro__:
-        reducer = _BY_NAME.get(f"{base.__module__}.{base.__qualname__}")
-        if reducer is not None:
-            return reducer
-    return None
+REDUCERS |= dict.fromkeys(_REFUSED.split(), refuse)

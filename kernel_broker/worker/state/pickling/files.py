@@ -55,6 +55,18 @@ def closed_file(kind: type, mode: str) -> Any:
     return file
 
 
+def reduce_buffer(_pickler: Any, buffer: Any) -> Any:
+    """An open one knows how; a closed one is all there is to say of it."""
+    return (closed_buffer, (type(buffer),)) if buffer.closed else NotImplemented
+
+
+def closed_buffer(kind: Any) -> Any:
+    """A file in memory that was closed."""
+    buffer = kind()
+    buffer.close()
+    return buffer
+
+
 def reopened(record: dict[str, Any]) -> Any:
     """The file, open at its position, or a tombstone."""
     name, kind, cell = record["loss"]

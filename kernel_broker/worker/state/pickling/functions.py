@@ -1,5 +1,6 @@
 """Functions by value: bound to the live namespace, with their closure cells shared as they were."""
 
+import gc
 import marshal
 import sys
 import types
@@ -7,7 +8,7 @@ from typing import Any
 
 from cloudpickle import cloudpickle
 
-from kernel_broker.worker.state.pickling.modules import find_home, is_static
+from kernel_broker.worker.state.pickling.modules import find_home
 
 _MARSHAL = 2
 """A version without back references: the same code always gives the same bytes."""
@@ -53,7 +54,10 @@ def _module_of(namespace: dict[str, Any]) -> types.ModuleType | None:
     module = sys.modules.get(namespace.get("__name__", ""))
     if isinstance(module, types.ModuleType) and vars(module) is namespace:
         return module
-    return None
+    if "__loader__" not in namespace or "__spec__" not in namespace:
+        return None
+    holders = gc.get_referrers(namespace)  # slow, but only asked for modules that nobody can import
+    return next((it for it in holders if isinstance(it, types.ModuleType) and vars(it) is namespace), None)
 
 
 def _contents(cell: types.CellType) -> tuple[Any, ...]:
@@ -127,9 +131,3 @@ def reduce_builtin(_pickler: Any, function: types.BuiltinFunctionType) -> Any:
     if owner is None or isinstance(owner, types.ModuleType):
         return NotImplemented
     return getattr, (owner, function.__name__)
-
-
-def is_library_code(function: types.FunctionType) -> bool:
-    """Whether a function runs over the globals of a module that comes from a file."""
-    module = _module_of(function.__globals__)
-    return module is not None and is_static(module, module.__name__)

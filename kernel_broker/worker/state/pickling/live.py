@@ -2,11 +2,15 @@
 
 import asyncio
 import builtins
+import importlib
 import os
 import pickle
 import sys
 from collections.abc import Callable
 from typing import Any
+
+NEEDED = {31: "argparse", 32: "decimal"}
+"""Modules that must be loaded for a live object to be there."""
 
 _Getter = Callable[[Any], Any]
 
@@ -42,6 +46,10 @@ LIVE: dict[int, _Getter] = {
     28: lambda _: sys.meta_path,
     29: lambda _: sys.argv,
     30: lambda shell: shell.user_module,
+    32: lambda _: sys.modules["decimal"].getcontext() if "decimal" in sys.modules else None,
+    31: lambda _: getattr(
+        sys.modules.get("argparse"), "SUPPRESS", None
+    ),  # a string that is asked for by `is`
 }
 """Numbers are part of the format: never re-used."""
 
@@ -64,6 +72,8 @@ class LiveObjects:
         getter = LIVE.get(number)
         if getter is None:
             raise pickle.UnpicklingError(f"no live object has the number {number!r}")
+        if number in NEEDED:
+            importlib.import_module(NEEDED[number])
         return getter(self._shell)
 
     def seed(self) -> tuple[bytes, dict[int, tuple[int, Any]]]:

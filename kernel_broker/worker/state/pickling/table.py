@@ -17,13 +17,16 @@ from typing import Any
 from kernel_broker.worker.state.pickling import (
     arrays,
     classes,
+    comms,
     contexts,
     denied,
     exceptions,
     files,
+    frames,
     functions,
     modules,
     stdlib,
+    traits,
     views,
 )
 
@@ -85,6 +88,8 @@ EXACT: dict[type, Reducer | None] = {
     io.BufferedWriter: files.reduce_file,
     io.BufferedRandom: files.reduce_file,
     io.FileIO: files.reduce_file,
+    io.StringIO: files.reduce_buffer,
+    io.BytesIO: files.reduce_buffer,
     dataclasses._FIELD_BASE: _reduce_field_kind,  # type: ignore[attr-defined]
 }
 """Reducers of instances of exactly these types."""
@@ -100,8 +105,25 @@ BASES: dict[type, Reducer] = {
 }
 """Reducers of instances of these types and of all derived from them."""
 
-NAMED: dict[str, Reducer] = {"numpy.ndarray": arrays.reduce_array}
+NAMED: dict[str, Reducer] = {
+    "numpy.ndarray": arrays.reduce_array,
+    "numpy.memmap": arrays.reduce_memory_map,
+    "pandas._libs.internals.BlockValuesRefs": frames.reduce_references,
+    "pandas.core.internals.managers.SingleBlockManager": frames.reduce_single_manager,
+    "traitlets.utils.sentinel.Sentinel": traits.reduce_sentinel,
+}
 """Reducers of instances of exactly the types of these names: their modules may never be imported."""
+
+NAMED_BASES: dict[str, Reducer] = {
+    **denied.REDUCERS,
+    "pandas._libs.internals.Block": frames.reduce_block,
+    "pandas.Index": frames.reduce_index,
+    "comm.base_comm.BaseComm": comms.reduce_comm,
+    "traitlets.traitlets.HasTraits": traits.reduce_traits,
+    "traitlets.traitlets.EventHandler": traits.reduce_handler,
+    "bs4.BeautifulSoup": traits.reduce_whole,
+}
+"""Reducers of instances of the types of these names and of all derived from them."""
 
 
 def reducer_for(kind: type) -> Reducer | None:
@@ -111,7 +133,8 @@ def reducer_for(kind: type) -> Reducer | None:
     named = NAMED.get(f"{kind.__module__}.{kind.__qualname__}")
     if named is not None:
         return named
-    refusal = denied.refusal_for(kind)
-    if refusal is not None:
-        return refusal
-    return next((BASES[base] for base in kind.__mro__ if base in BASES), None)
+    for base in kind.__mro__:
+        reducer = BASES.get(base) or NAMED_BASES.get(f"{base.__module__}.{base.__qualname__}")
+        if reducer is not None:
+            return reducer
+    return None

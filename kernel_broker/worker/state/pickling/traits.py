@@ -20,6 +20,14 @@ def reduce_handler(_pickler: Any, handler: Any) -> Any:
     return NotImplemented
 
 
+def reduce_sentinel(_pickler: Any, sentinel: Any) -> Any:
+    """The one of its module: notifiers are found by it."""
+    home = sys.modules.get(sentinel.module)
+    if getattr(home, sentinel.name, None) is sentinel:
+        return getattr, (home, sentinel.name)
+    return NotImplemented
+
+
 def class_attribute(owner: type, name: str) -> Any:
     """What a class has under a name, as it is there."""
     return vars(owner)[name]

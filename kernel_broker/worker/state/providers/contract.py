@@ -2,6 +2,8 @@
 
 from typing import Any, ClassVar
 
+from kernel_broker.worker.state.calm import Calm
+
 
 class Provider:
     """Made in a fresh worker, when the state is still pristine; asked after every cell, so it must be quick.
@@ -21,6 +23,9 @@ class Provider:
 
     late: ClassVar[bool] = False
     """Whether it is brought back after everything else, which might disturb it."""
+
+    calm: Calm
+    """Set by the registry; knows what cells made of the builtins."""
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell

@@ -5,25 +5,44 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.delta import Pin
 from kernel_broker.worker.state.graph import Root
 from kernel_broker.worker.state.pickling.losses import because, type_name
 from kernel_broker.worker.state.providers.contract import Provider
+from kernel_broker.worker.state.providers.customised import Configuration, Customised, Extensions
 from kernel_broker.worker.state.providers.history import History
+from kernel_broker.worker.state.providers.libraries import (
+    Backend,
+    NumpyOptions,
+    OpenFigures,
+    PandasOptions,
+    PlotSettings,
+)
+from kernel_broker.worker.state.providers.process import Environment, Folder, Interpreter, Path, Submodules
+from kernel_broker.worker.state.providers.randomness import NumpyRandom, Random
+from kernel_broker.worker.state.providers.settings import Builtins, Decimals, Logging, Warnings
 from kernel_broker.worker.state.providers.shell import Counter, Results
+from kernel_broker.worker.state.providers.widgets import Comms, Widgets
 
 _ENTRY = "env/"
 _ROOT = "e:"
-PROVIDERS: tuple[type[Provider], ...] = (Counter, Results)
-"""In the order in which they are brought back; those in the graph come after all others but the last."""
+PROVIDERS: tuple[type[Provider], ...] = (
+    *(Environment, Folder, Path, Interpreter, Submodules, Extensions, Backend, Counter, Decimals),
+    *(Results, Warnings, Logging, Builtins, PandasOptions, NumpyOptions, PlotSettings, OpenFigures),
+    *(Configuration, Customised, Comms, Widgets, Random, NumpyRandom),
+)
+"""In the order in which they are brought back."""
 
 
 class Registry:
     """The providers of one shell. A provider that fails is reported, and harms no other."""
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, calm: Calm) -> None:
         self.history = History(shell)
         self._providers: list[Provider] = [self.history, *(make(shell) for make in PROVIDERS)]
+        for provider in self._providers:
+            provider.calm = calm
         self._encoded: dict[str, tuple[Any, bytes]] = {}
         self.failures: list[Pin] = []
 

@@ -18,8 +18,10 @@ class Comms(Provider):
         return dict(kernel.comm_manager.comms) or None if kernel is not None else None
 
     def apply(self, value: dict[str, Any]) -> None:
-        """Register them; the front end has them open already."""
-        self.shell.kernel.comm_manager.comms.update(value)
+        """Register them, open if they were; the front end has them open already."""
+        for comm_id, comm in value.items():
+            self.shell.kernel.comm_manager.comms[comm_id] = comm
+            comm._closed = not vars(comm).pop("_to_open", False)
 
 
 class Widgets(Provider):

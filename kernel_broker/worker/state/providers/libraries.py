@@ -1,0 +1,168 @@
+"""Settings of data libraries. Only those already imported are asked."""
+
+import os
+import sys
+from typing import Any
+
+from kernel_broker.worker.state.providers.contract import Provider
+
+
+class PandasOptions(Provider):
+    """`pandas.options` that are not at their defaults."""
+
+    name = "pandas"
+    needs = "pandas"
+    in_graph = True
+
+    def collect(self) -> Any:
+        """Their values by name."""
+        config: Any = sys.modules["pandas._config.config"]
+        registered = config._registered_options
+        changed = {
+            name: value
+            for name, value in _flat(config._global_config)
+            if name in registered and not _same(registered[name].defval, value)
+        }
+        return changed or None
+
+    def apply(self, value: dict[str, Any]) -> None:
+        """Set them."""
+        import pandas as pd
+
+        for name, content in value.items():
+            pd.set_option(name, content)
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        if type(value) is dict:
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, value))
+    return found
+
+
+def _same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    try:
+        return bool(one == other) and type(one) is type(other)
+    except Exception:
+        return False
+
+
+class NumpyOptions(Provider):
+    """How numpy prints arrays and treats floating-point errors."""
+
+    name = "numpy"
+    needs = "numpy"
+    in_graph = True
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._pristine = self._read() if "numpy" in sys.modules else None
+
+    def collect(self) -> Any:
+        """Both, if they are not as in a fresh process."""
+        now = self._read()
+        if self._pristine is None:  # imported by a cell; its defaults are what numpy documents
+            import numpy as np
+
+            defaults = vars(sys.modules["numpy._core.printoptions"])["default_printoptions_dict"]
+            self._pristine = (
+                {**now[0], **defaults},
+                dict.fromkeys(np.geterr(), "warn") | {"under": "ignore"},
+            )
+        return now if now != self._pristine else None
+
+    def apply(self, value: Any) -> None:
+        """Set both."""
+        import numpy as np
+
+        options, errors = value
+        np.set_printoptions(**{name: content for name, content in options.items() if name != "override_repr"})
+        np.seterr(**errors)
+
+    @staticmethod
+    def _read() -> Any:
+        numpy: Any = sys.modules["numpy"]
+        return numpy.get_printoptions(), numpy.geterr()
+
+
+class PlotSettings(Provider):
+    """matplotlib's `rcParams`."""
+
+    name = "matplotlib"
+    needs = "matplotlib"
+    in_graph = True
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        matplotlib: Any = sys.modules.get("matplotlib")
+        self._pristine = dict.copy(matplotlib.rcParams) if hasattr(matplotlib, "rcParams") else None
+
+    def collect(self) -> Any:
+        """The values that differ."""
+        matplotlib: Any = sys.modules["matplotlib"]
+        if self._pristine is None:
+            self._pristine = dict.copy(matplotlib.rcParamsDefault)
+        fresh = self._pristine
+        changed = {
+            name: value
+            for name, value in dict.items(matplotlib.rcParams)
+            if name not in fresh or not _same(fresh[name], value)
+        }
+        changed.pop("backend", None)
+        return changed or None
+
+    def apply(self, value: dict[str, Any]) -> None:
+        """Set them."""
+        import matplotlib as mpl
+
+        dict.update(mpl.rcParams, value)
+
+
+class Backend(Provider):
+    """matplotlib's backend, where a cell chose one. Brought back before any figure."""
+
+    name = "backend"
+    needs = "matplotlib"
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._pristine = os.environ.get("MPLBACKEND")
+
+    def collect(self) -> str | None:
+        """Its name."""
+        found = dict.get(sys.modules["matplotlib"].rcParams, "backend")
+        return found if isinstance(found, str) and found != self._pristine else None
+
+    def apply(self, value: str) -> None:
+        """Switch to it."""
+        import matplotlib.pyplot as plt
+
+        plt.switch_backend(value)
+
+
+class OpenFigures(Provider):
+    """Figures that pyplot manages: `plt.gca()` goes on where it was."""
+
+    name = "figures"
+    needs = "matplotlib.pyplot"
+    in_graph = True
+
+    def collect(self) -> Any:
+        """The figures; each knows to register itself again."""
+        managers = sys.modules["matplotlib._pylab_helpers"].Gcf.figs
+        return [(number, manager.canvas.figure) for number, manager in managers.items()] or None
+
+    def apply(self, value: list[Any]) -> None:
+        """Make the last one the current one again."""
+        import matplotlib.pyplot as plt
+
+        for number, figure in value:
+            if not plt.fignum_exists(number):
+                manager = plt._get_backend_mod().new_figure_manager_given_figure(number, figure)
+                sys.modules["matplotlib._pylab_helpers"].Gcf._set_new_active_manager(manager)
+        plt.figure(value[-1][0])

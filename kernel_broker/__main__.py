@@ -103,7 +103,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hide our children's ends
     try:
         asyncio.run(serve(settings))
-    except StoreUnavailable as error:
+    except (StoreUnavailable, SettingsError) as error:
         sys.exit(f"kernel_broker: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

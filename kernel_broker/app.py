@@ -14,7 +14,7 @@ from kernel_broker.api.limits import BodyLimit
 from kernel_broker.pool.pool import Pool, PoolLimits
 from kernel_broker.sessions.service import Sessions, Upkeep
 from kernel_broker.sessions.surroundings import SessionLimits
-from kernel_broker.settings import Settings
+from kernel_broker.settings import Settings, SettingsError
 from kernel_broker.store.open import open_store
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,10 @@ DESCRIPTION = "Jupyter kernels that cost nothing while idle: run cells in durabl
 
 def make_app(settings: Settings) -> FastAPI:
     """The broker as an ASGI application."""
-    store = open_store(settings.store_url)
+    try:
+        store = open_store(settings.store_url)
+    except ValueError as error:
+        raise SettingsError(f"KERNEL_BROKER_STORE_URL: {error}") from error
     pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers))
     limits = SessionLimits(
         lease_ttl=settings.lease_ttl,

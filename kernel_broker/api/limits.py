@@ -1,5 +1,6 @@
 """A bound on request bodies, before anything reads them."""
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kernel_broker.api.problems import to_response
@@ -12,6 +13,7 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
         self._limit = limit
+        self._detail = f"the request is larger than {limit} bytes (KERNEL_BROKER_REQUEST_BYTES)"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counting its body."""
@@ -29,18 +31,10 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit:
-                raise _Oversized
+                raise HTTPException(413, self._detail)  # FastAPI lets this one through its body parser
             return message
 
-        try:
-            await self._app(scope, counted, send)
-        except _Oversized:
-            await self._refuse(scope, receive, send)
+        await self._app(scope, counted, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"the request is larger than {self._limit} bytes (KERNEL_BROKER_REQUEST_BYTES)"
-        await to_response(Problem("too_large", detail))(scope, receive, send)
-
-
-class _Oversized(Exception):
-    """Ends the reading of a body that grew over the limit."""
+        await to_response(Problem("too_large", self._detail))(scope, receive, send)

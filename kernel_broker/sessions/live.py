@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import time
 
 from kernel_broker.errors import BrokerError, CellTimeout, Conflict, NotFound
+from kernel_broker.metrics import RUN_SECONDS, RUNS
 from kernel_broker.pool.handle import WorkerLost
 from kernel_broker.sessions.failures import Interrupted, as_broker_error, fail
 from kernel_broker.sessions.replay import replay
@@ -152,6 +154,9 @@ class LiveSession:
 
     def _finished(self, run: Run) -> None:
         self.last_used = run.finished_at = self._around.clock()
+        if run.outcome is not None:
+            RUNS.labels(run.outcome.status).inc()
+            RUN_SECONDS.observe(time.monotonic() - run.accepted_at)
 
     def _refuse_if_stopped(self, run: Run) -> None:
         if run.interrupted:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -112,7 +113,9 @@ class Run:
         """The reply and the final idle status, kept back until the state is committed."""
         self.done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         """Resolved when the worker is done and its state is committed."""
+        self.accepted_at = time.monotonic()
         self.finished_at: float | None = None
+        self.outcome: Outcome | None = None
 
     @property
     def executes(self) -> bool:
@@ -188,6 +191,7 @@ class Run:
     def finish(self, outcome: Outcome) -> None:
         """Log the last line; the first end counts."""
         if not self.log.ended:
+            self.outcome = outcome
             self.log.end(_end_line(outcome))
 
 

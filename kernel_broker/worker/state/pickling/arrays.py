@@ -39,12 +39,20 @@ def reduce_array(_pickler: Any, array: Any) -> Any:
 
 def _owner(numpy: Any, array: Any) -> Any:
     """The contiguous array whose memory this one shows, itself if none, None if it is no array's."""
-    owner = array
-    while type(owner.base) is numpy.ndarray:
-        owner = owner.base
+    owner = _root(numpy, array)
     if owner.base is not None or not (owner.flags.c_contiguous or owner.flags.f_contiguous):
         return None
     return owner if not owner.dtype.hasobject else None
+
+
+def _root(numpy: Any, array: Any) -> Any:
+    while True:
+        base = array.base
+        if type(base).__name__ == "DummyArray":  # between an array and what `as_strided` made of it
+            base = base.base
+        if type(base) is not numpy.ndarray:
+            return array
+        array = base
 
 
 def _offset(array: Any, owner: Any) -> int:
@@ -59,9 +67,7 @@ def _reduce_scattered(numpy: Any, array: Any) -> Any:
 def _reduce_objects(numpy: Any, array: Any) -> Any:
     if array.dtype.fields is not None or array.dtype.subdtype is not None:
         return NotImplemented
-    owner = array
-    while type(owner.base) is numpy.ndarray:
-        owner = owner.base
+    owner = _root(numpy, array)
     contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
     if owner is not array and owner.dtype == array.dtype and owner.base is None and contiguous and owner.size:
         arguments = (owner, array.shape, array.strides, _offset(array, owner), array.flags.writeable)

@@ -61,11 +61,21 @@ def _loop() -> Any:
         return None
 
 
+def parts_of(shell: Any) -> list[Any]:
+    """What a shell is made of, and can be configured."""
+    return [*shell.configurables, *shell.display_formatter.formatters.values()]
+
+
 class LiveObjects:
-    """The live objects of one shell, as a pickler's memo starts with them."""
+    """The live objects of one shell (made while that is pristine), as a pickler's memo starts with them."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
+        self._parts = {id(part): part for part in parts_of(shell)}
+
+    def part_name(self, found: Any) -> str | None:
+        """The name of a part that every fresh shell has, None for anything else."""
+        return type(found).__name__ if id(found) in self._parts else None
 
     def find(self, number: Any) -> Any:
         """The object with a number, in this process."""

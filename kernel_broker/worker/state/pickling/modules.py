@@ -69,7 +69,8 @@ def reduce_module(pickler: Any, module: types.ModuleType) -> Any:
         pickler.note_module(name)
         return import_module, (name,)
     state = {key: value for key, value in vars(module).items() if key != "__builtins__"}
-    return new_module, (type(module), module.__name__, name), state, None, None, fill_module
+    own_name = state.get("__name__", "")  # `%run` takes it away
+    return new_module, (type(module), own_name, name), state, None, None, fill_module
 
 
 def _registered_name(module: types.ModuleType) -> str | None:

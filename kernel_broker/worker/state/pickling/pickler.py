@@ -31,6 +31,7 @@ class StatePickler(pickle.Pickler):
         super().__init__(file, protocol=5, buffer_callback=buffers)
         seed, self.memo = live.seed()
         file.write(seed)
+        self.live = live
         self.namespace = live.find(0)
         self.losses = losses
         self.modules: set[str] = set()

@@ -25,7 +25,9 @@ from kernel_broker.worker.state.pickling import (
     frames,
     functions,
     modules,
+    plots,
     stdlib,
+    tables,
     traits,
     views,
 )
@@ -111,6 +113,12 @@ NAMED: dict[str, Reducer] = {
     "pandas._libs.internals.BlockValuesRefs": frames.reduce_references,
     "pandas.core.internals.managers.SingleBlockManager": frames.reduce_single_manager,
     "traitlets.utils.sentinel.Sentinel": traits.reduce_sentinel,
+    "matplotlib.cbook.CallbackRegistry": plots.reduce_callbacks,
+    "_csv.Writer": tables.reduce_writer,
+    "_csv.writer": tables.reduce_writer,
+    "_csv.Reader": tables.reduce_reader,
+    "_csv.reader": tables.reduce_reader,
+    "_csv.Dialect": tables.reduce_dialect,
 }
 """Reducers of instances of exactly the types of these names: their modules may never be imported."""
 

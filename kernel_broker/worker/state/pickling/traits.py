@@ -3,19 +3,24 @@
 import sys
 from typing import Any
 
+from kernel_broker.worker.state.pickling.live import parts_of
+from kernel_broker.worker.state.pickling.modules import find_home
 
-def reduce_traits(_pickler: Any, found: Any) -> Any:
-    """One of the shell's own by name, any other with all that its `__dict__` holds."""
-    shell: Any = _shell()
-    if shell is not None and any(found is own for own in _own(shell)):
-        return own_part, (type(found).__name__,)
+
+def reduce_traits(pickler: Any, found: Any) -> Any:
+    """One that every fresh shell has by its name, any other with all that its `__dict__` holds."""
+    name = pickler.live.part_name(found)
+    if name is not None:
+        return own_part, (name,)
     return new_bare, (type(found),), vars(found), None, None, fill_bare
 
 
 def reduce_handler(_pickler: Any, handler: Any) -> Any:
     """An observer that a class declares: the class's own."""
     owner, name = getattr(handler, "this_class", None), getattr(handler, "name", None)
-    if isinstance(owner, type) and isinstance(name, str) and vars(owner).get(name) is handler:
+    if not isinstance(owner, type) or not isinstance(name, str) or find_home(owner) is None:
+        return NotImplemented  # its class brings it along
+    if vars(owner).get(name) is handler:
         return class_attribute, (owner, name)
     return NotImplemented
 
@@ -35,15 +40,8 @@ def class_attribute(owner: type, name: str) -> Any:
 
 def own_part(name: str) -> Any:
     """A part of this process's shell."""
-    return next(part for part in _own(_shell()) if type(part).__name__ == name)
-
-
-def _shell() -> Any:
-    return sys.modules["IPython"].get_ipython()
-
-
-def _own(shell: Any) -> list[Any]:
-    return [*shell.configurables, *shell.display_formatter.formatters.values()]
+    shell = sys.modules["IPython"].get_ipython()
+    return next(part for part in parts_of(shell) if type(part).__name__ == name)
 
 
 def new_bare(kind: Any) -> Any:

@@ -88,6 +88,9 @@ class Customised(Provider):
         for name, items in value["sequences"].items():
             if name in sequences:
                 sequences[name].extend(item for item in items if item not in sequences[name])
+        configurables = self.shell.configurables
+        registered = [it for it in self.shell.magics_manager.registry.values() if hasattr(it, "trait_names")]
+        configurables.extend(it for it in registered if it not in configurables)
         if value["exceptions"] is not None:
             self.shell.custom_exceptions, self.shell.CustomTB = value["exceptions"]
 

@@ -158,11 +158,14 @@ class OpenFigures(Provider):
         return [(number, manager.canvas.figure) for number, manager in managers.items()] or None
 
     def apply(self, value: list[Any]) -> None:
-        """Make the last one the current one again."""
+        """Give each its number again, and make the last one the current one."""
         import matplotlib.pyplot as plt
 
+        open_ones = sys.modules["matplotlib._pylab_helpers"].Gcf.figs
         for number, figure in value:
-            if not plt.fignum_exists(number):
+            manager = figure.canvas.manager
+            if manager is None:
                 manager = plt._get_backend_mod().new_figure_manager_given_figure(number, figure)
-                sys.modules["matplotlib._pylab_helpers"].Gcf._set_new_active_manager(manager)
-        plt.figure(value[-1][0])
+            open_ones.pop(manager.num, None)
+            manager.num = number
+            open_ones[number] = manager

@@ -19,6 +19,7 @@ from kernel_broker.worker.state.providers.libraries import (
     PandasOptions,
     PlotSettings,
 )
+from kernel_broker.worker.state.providers.plots import Colormaps, DrawQueue
 from kernel_broker.worker.state.providers.process import Environment, Folder, Interpreter, Path, Submodules
 from kernel_broker.worker.state.providers.randomness import NumpyRandom, Random
 from kernel_broker.worker.state.providers.settings import Builtins, Decimals, Logging, Warnings
@@ -29,7 +30,7 @@ _ENTRY = "env/"
 _ROOT = "e:"
 PROVIDERS: tuple[type[Provider], ...] = (
     *(Environment, Folder, Path, Interpreter, Submodules, Extensions, Backend, Counter, Decimals),
-    *(Results, Warnings, Logging, Builtins, PandasOptions, NumpyOptions, PlotSettings, OpenFigures),
+    *(Results, Warnings, Logging, Builtins, PandasOptions, NumpyOptions, PlotSettings, Colormaps, OpenFigures, DrawQueue),
     *(Configuration, Customised, Comms, Widgets, Random, NumpyRandom),
 )
 """In the order in which they are brought back."""

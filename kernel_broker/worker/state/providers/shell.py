@@ -32,6 +32,7 @@ class Results(Provider):
             "out": dict(self.shell.history_manager.output_hist),
             "latest": (hook._, hook.__, hook.___),
             "folders": list(self.shell.history_manager.dir_hist),
+            "stack": list(self.shell.dir_stack),
         }
 
     def apply(self, value: dict[str, Any]) -> None:
@@ -40,4 +41,5 @@ class Results(Provider):
         manager.output_hist.clear()
         manager.output_hist.update(value["out"])
         manager.dir_hist[:] = value["folders"]
+        self.shell.dir_stack[:] = value["stack"]
         hook._, hook.__, hook.___ = value["latest"]

@@ -118,6 +118,8 @@ class Customised(Provider):
 
 def _of_extension(value: Any) -> bool:
     """Whether an extension brings this along by itself: it belongs to an instance of its class."""
+    if str(getattr(value, "__module__", "")).startswith("IPython.core.magics."):
+        return True  # IPython's own are registered when they are first asked for
     owner = getattr(value, "__self__", value)
     kind = type(owner)
     return any(base.__qualname__ == "Magics" for base in kind.__mro__) and find_home(kind) is not None
@@ -131,7 +133,7 @@ class Configuration(Provider):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._names = {type(it): it.trait_names(config=True) for it in shell.configurables}
+        self._names = {type(it): _settings(it) for it in shell.configurables}
         self._pristine = self._read()
 
     def collect(self) -> Any:
@@ -156,7 +158,7 @@ class Configuration(Provider):
         for owner in self._configurables():
             kind = type(owner)
             if kind not in self._names:
-                self._names[kind] = owner.trait_names(config=True)
+                self._names[kind] = _settings(owner)
             values = owner._trait_values
             found |= {(kind.__name__, name): values[name] for name in self._names[kind] if name in values}
         found["mode", ""] = self.shell.InteractiveTB.mode
@@ -172,3 +174,11 @@ class Configuration(Provider):
     def _configurables(self) -> list[Any]:
         parts = [*self.shell.configurables, *self.shell.display_formatter.formatters.values()]
         return [it for it in parts if hasattr(it, "_trait_values")]
+
+
+_PRINTERS = {"type_printers", "deferred_printers", "singleton_printers"}
+"""Tables of functions, of which only what was added is kept: see `Customised`."""
+
+
+def _settings(owner: Any) -> list[str]:
+    return [name for name in owner.trait_names(config=True) if name not in _PRINTERS]

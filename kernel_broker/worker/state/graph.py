@@ -93,7 +93,7 @@ class GraphWriter:
 
     def _dump_deep(self, work: Callable[[], Dumped]) -> Dumped:
         """Dump on another thread, which must see the values of this thread and context."""
-        found = [item for item in gc.get_objects() if isinstance(item, threading.local)]
+        found: list[Any] = [it for it in gc.get_objects() if issubclass(type(it), threading.local)]
         self._main_locals = {id(item): vars(item) for item in found}
         try:
             return _on_deep_stack(work)

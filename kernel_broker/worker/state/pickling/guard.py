@@ -56,7 +56,7 @@ def _recurses_alone(found: Any) -> bool:
 
 def own_reduction(found: Any) -> Any:
     """What pickle itself would ask for."""
-    if isinstance(found, type | types.FunctionType):
+    if issubclass(type(found), type | types.FunctionType):
         return found.__qualname__
     reducer = copyreg.dispatch_table.get(type(found))
     return reducer(found) if reducer is not None else found.__reduce_ex__(5)

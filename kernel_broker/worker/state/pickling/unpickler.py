@@ -110,7 +110,7 @@ class SalvageUnpickler(_Base):
             _Base.load_build(self)
         except Exception as error:
             del self.stack[depth - 1 :]
-            self.stack[-1] = self._lose(type(found).__name__, error)
+            self._replace(found, self._lose(type(found).__name__, error))
 
     def _load_items(self, operation: Any) -> None:
         target = self.metastack[-1][-1]
@@ -120,7 +120,7 @@ class SalvageUnpickler(_Base):
             else:
                 operation(self)
         except Exception as error:
-            self.stack[-1] = self._lose(type(target).__name__, error)
+            self._replace(target, self._lose(type(target).__name__, error))
 
     def _load_appends(self) -> None:
         self._load_items(_Base.load_appends)

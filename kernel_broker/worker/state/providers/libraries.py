@@ -131,12 +131,16 @@ class Backend(Provider):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._pristine = os.environ.get("MPLBACKEND")
+        self._pristine = (os.environ.get("MPLBACKEND"), self._read() if "matplotlib" in sys.modules else None)
 
     def collect(self) -> str | None:
         """Its name."""
-        found = dict.get(sys.modules["matplotlib"].rcParams, "backend")
-        return found if isinstance(found, str) and found != self._pristine else None
+        found = self._read()
+        return found if isinstance(found, str) and found not in self._pristine else None
+
+    @staticmethod
+    def _read() -> Any:
+        return dict.get(sys.modules["matplotlib"].rcParams, "backend")
 
     def apply(self, value: str) -> None:
         """Switch to it."""

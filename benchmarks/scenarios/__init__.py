@@ -1,0 +1,1 @@
+"""One module a scenario; each has `measure`, which returns a section of the report."""

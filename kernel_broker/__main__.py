@@ -101,6 +101,7 @@ def main() -> None:
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hide our children's ends
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when all is done: exit with 0
     try:
         asyncio.run(serve(settings))
     except (StoreUnavailable, SettingsError) as error:

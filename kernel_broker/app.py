@@ -35,6 +35,7 @@ def make_app(settings: Settings) -> FastAPI:
         line=settings.line,
         run_log=settings.run_log,
         output=settings.output,
+        grace=settings.grace,
     )
     upkeep = Upkeep(worker_idle=settings.worker_idle, session_ttl=settings.session_ttl)
     service = Sessions(store, pool, limits, upkeep, time.time)

@@ -70,22 +70,24 @@ class Sessions:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Serve for the block; at its end running cells are given up, and workers and leases let go."""
+        """Serve for the block; at its end running cells may finish within the grace, then all is let go."""
         async with asyncio.TaskGroup() as self._tasks:
             upkeep = self._tasks.create_task(self._keep_up())
             try:
                 yield
             finally:
                 upkeep.cancel()
+                with suppress(TimeoutError, StoreUnavailable):
+                    async with asyncio.timeout(self._limits.grace):
+                        await self._drain()
                 for live in list(self._live.values()):
                     with suppress(StoreUnavailable):
                         await live.end("the broker is shutting down")
 
-    async def drain(self) -> None:
-        """Take no new cell; return when none runs any more."""
+    async def _drain(self) -> None:
+        """Take no new cell; return when none runs any more, every lease released."""
         self._draining = True
-        for live in list(self._live.values()):
-            await live.evict()
+        await asyncio.gather(*(live.evict() for live in list(self._live.values())))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
         assert self._tasks is not None

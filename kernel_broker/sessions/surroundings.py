@@ -24,6 +24,8 @@ class SessionLimits:
     """Output of one cell; more is dropped, and said so."""
     interrupt_grace: float = 5.0
     """After a timeout's interrupt, how long a cell may take to stop before its worker is killed."""
+    grace: float = 30.0
+    """How long running cells may go on when the pod is told to stop."""
     run_memory: float = 60.0
     """How long a finished run can be re-attached from memory; after that, its stored tail is all."""
 

@@ -1,7 +1,9 @@
 """The run log: every reader gets every line, or is told what it missed."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,3 +81,18 @@ async def test_a_stored_tail_is_followed_like_the_log_itself() -> None:
     assert again[0]["event"] == "dropped"
     assert again[1:] == whole[-len(again) + 1 :]
     assert await read(RunLog.restored(log.tail(2**20))) == whole
+
+
+async def test_silence_is_filled_with_heartbeats_that_repeat_the_last_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kernel_broker.sessions.runlog.HEARTBEAT_SECONDS", 0.01)
+    log = RunLog(2**20)
+    fill(log, 2)
+    events = [read_line(line) async for piece, _ in _first(log.follow(-1), 2) for line in piece.splitlines()]
+    assert [(event["event"], event["seq"]) for event in events] == [("x", 0), ("x", 1), ("heartbeat", 1)]
+
+
+async def _first(stream: AsyncIterator[bytes], count: int) -> AsyncIterator[tuple[bytes, int]]:
+    for number in range(count):
+        yield await anext(stream), number

@@ -1,4 +1,4 @@
-"""What a cell sees when the store is in trouble: it waits, is told clearly, and nothing acknowledged is lost."""
+"""What a cell sees when the store is in trouble: it waits, is told clearly, and nothing is lost."""
 
 import threading
 from collections.abc import Callable

@@ -1,0 +1,47 @@
+"""A broker that is told to stop lets running cells end, commits them, and goes."""
+
+import signal
+from collections.abc import Callable
+
+from fixtures.broker import Broker
+
+
+def run_until_it_prints(broker: Broker, session_id: str, code: str) -> None:
+    """Start a cell and leave it alone once it has printed."""
+    request = {"code": code, "run_id": "r"}
+    with broker.http.stream("POST", f"/v1/sessions/{session_id}/execute", json=request) as answer:
+        next(line for line in answer.iter_lines() if '"stream"' in line)
+
+
+def test_a_cell_nobody_watches_ends_and_is_committed_before_the_broker_goes(
+    make_broker: Callable[..., Broker],
+) -> None:
+    broker = make_broker(grace=30)
+    session_id = broker.create()
+    run_until_it_prints(broker, session_id, "import time; print('on', flush=True); time.sleep(1); x = 'done'")
+    assert broker.stop(signal.SIGTERM) == 0
+    broker.start()
+    assert broker.text(session_id, "x") == "'done'"
+
+
+def test_a_cell_that_outlasts_the_grace_is_given_up_and_told_lost(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker(grace=1)
+    session_id = broker.create()
+    broker.text(session_id, "x = 1")
+    run_until_it_prints(broker, session_id, "import time; print('on', flush=True); x = 2; time.sleep(60)")
+    assert broker.stop(signal.SIGTERM) == 0
+    broker.start()
+    lost = broker.http.get(f"/v1/sessions/{session_id}/runs/r")
+    assert (lost.status_code, lost.json()["code"]) == (409, "run_lost")
+    assert broker.text(session_id, "x") == "1"
+
+
+def test_an_idle_broker_ends_itself_and_one_with_a_running_cell_does_not(
+    make_broker: Callable[..., Broker],
+) -> None:
+    broker = make_broker(idle_exit=1)
+    session_id = broker.create()
+    run_until_it_prints(broker, session_id, "import time; print('on', flush=True); time.sleep(3); x = 'done'")
+    assert broker.wait_exit() == 0
+    broker.start()
+    assert broker.text(session_id, "x") == "'done'"

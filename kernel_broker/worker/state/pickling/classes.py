@@ -87,7 +87,7 @@ def _birth(cls: type) -> dict[str, Any]:
 
 
 def _is_own(cls: type, value: Any, kind: type) -> bool:
-    return type(value) is kind and value.__objclass__ is cls
+    return type(value) is kind and getattr(value, "__objclass__", None) is cls
 
 
 def _state(cls: type) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _members(cls: type) -> list[tuple[str, Any]] | None:
     """Name and plain value of an enumeration's members, which are made with their class."""
     if not issubclass(cls, enum.Enum) or "_member_map_" not in vars(cls):
         return None
-    kind = cls._member_type_
+    kind: Any = vars(cls)["_member_type_"]
     return [
         (member._name_, None if kind is object else kind(member) if kind in _PLAIN_MIXINS else member._value_)
         for member in _canonical(cls._member_map_)
@@ -198,7 +198,7 @@ def _masked(classes: list[type]) -> Iterator[None]:
 def _make_members(cls: type, members: list[tuple[str, Any]]) -> None:
     map_ = {}
     for name, plain in members:
-        kind = next((base for base in cls.__mro__ if base in _PLAIN_MIXINS), object)
+        kind: Any = next((base for base in cls.__mro__ if base in _PLAIN_MIXINS), object)
         if kind is object:
             member = object.__new__(cls) if plain is None else cls.__new__(cls, plain)
         else:
@@ -237,9 +237,7 @@ def new_typevar(
     name: str, constraints: tuple[Any, ...], bound: Any, covariant: bool, contravariant: bool
 ) -> Any:
     """A type variable."""
-    return typing.TypeVar(  # type: ignore[misc]
-        name, *constraints, bound=bound, covariant=covariant, contravariant=contravariant
-    )
+    return typing.TypeVar(name, *constraints, bound=bound, covariant=covariant, contravariant=contravariant)
 
 
 def fill_typevar(variable: Any, state: tuple[Any, ...]) -> None:

@@ -15,7 +15,7 @@ def reduce_exception(_pickler: Any, error: BaseException) -> Any:
     cls = type(error)
     if cls in copyreg.dispatch_table or any(_is_users(cls, name) for name in _OWN_WAYS):
         return NotImplemented
-    builtin = next(base for base in cls.__mro__ if not base.__flags__ & (1 << 9))
+    builtin: Any = next(base for base in cls.__mro__ if not base.__flags__ & (1 << 9))
     reduced = builtin.__reduce__(error)
     arguments = reduced[1] if isinstance(reduced, tuple) else error.args
     state = {
@@ -56,7 +56,7 @@ def fill_exception(error: BaseException, state: dict[str, Any]) -> None:
     """Give it its attributes, and what it hangs together with."""
     attributes = state["attributes"]
     if attributes:
-        BaseException.__setstate__(error, attributes)  # type: ignore[attr-defined]
+        BaseException.__setstate__(error, attributes)
     error.args = state["args"]
     error.__cause__, error.__context__, error.__suppress_context__ = state["links"]
     error.__traceback__ = _traceback(state["frames"])

@@ -17,7 +17,7 @@ def reduce_generator(pickler: Any, generator: types.GeneratorType) -> Any:
 
 def exhausted_generator(name: str) -> Any:
     """A generator that has nothing more to give."""
-    generator = (item for item in ())
+    generator: Any = (item for item in name)
     generator.__name__ = name
     list(generator)
     return generator
@@ -36,7 +36,7 @@ def ended_coroutine(name: str) -> Any:
     async def nothing() -> None:
         """Ends at once."""
 
-    coroutine = nothing()
+    coroutine: Any = nothing()
     coroutine.__name__ = name
     coroutine.close()
     return coroutine

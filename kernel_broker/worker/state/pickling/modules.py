@@ -85,7 +85,7 @@ def _registered_name(module: types.ModuleType) -> str | None:
 
 def new_module(kind: type[types.ModuleType], name: str, registered: str | None) -> types.ModuleType:
     """An empty module, found by `import` again if it was before."""
-    module = kind.__new__(kind, name)
+    module: types.ModuleType = kind.__new__(kind)
     types.ModuleType.__init__(module, name)
     if registered is not None:
         sys.modules[registered] = module

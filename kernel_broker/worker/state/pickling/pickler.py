@@ -46,7 +46,7 @@ class StatePickler(pickle.Pickler):
     def reducer_override(self, found: Any) -> Any:
         """How to write an object that is not an exact builtin."""
         kind = type(found)
-        reducer: Reducer | None = self._reducers.get(kind, _UNKNOWN)  # type: ignore[assignment]
+        reducer: Reducer | None = self._reducers.get(kind, _UNKNOWN)
         if reducer is _UNKNOWN:
             reducer = self._reducers[kind] = reducer_for(kind)
         if self._careful or kind in self.guarded:

@@ -27,9 +27,9 @@ def reduce_handler(_pickler: Any, handler: Any) -> Any:
 
 def reduce_sentinel(_pickler: Any, sentinel: Any) -> Any:
     """The one of its module: notifiers are found by it."""
-    home = sys.modules.get(sentinel.module)
-    if getattr(home, sentinel.name, None) is sentinel:
-        return getattr, (home, sentinel.name)
+    home, name = sys.modules.get(sentinel.module), sentinel.name
+    if getattr(home, name, None) is sentinel:
+        return getattr, (home, name)
     return NotImplemented
 
 

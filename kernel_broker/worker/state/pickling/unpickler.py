@@ -144,4 +144,4 @@ class SalvageUnpickler(_Base):
 
 def reader(stream: bytes | bytearray) -> BinaryIO:
     """A file over a stream that lets the C unpickler read ahead."""
-    return io.BufferedReader(io.BytesIO(stream))  # type: ignore[arg-type]
+    return io.BufferedReader(io.BytesIO(stream))

@@ -13,8 +13,6 @@ def reduce_memoryview(pickler: Any, view: memoryview) -> Any:
         owner = view.obj
     except ValueError:
         return released_view, ()
-    if owner is None:
-        return pickler.losses.tombstone(view)
     if view.readonly and isinstance(owner, bytes):
         return new_memoryview, (bytes(view), 0, view.nbytes, view.format, view.shape, True)
     if not view.c_contiguous:

@@ -21,6 +21,9 @@ class Provider:
     in_graph: ClassVar[bool] = False
     """Whether its value may refer to the user's objects, and so is stored with the variables."""
 
+    paged: ClassVar[bool] = False
+    """Whether its value is a dict of pages, each an entry of its own, written again only when changed."""
+
     late: ClassVar[bool] = False
     """Whether it is brought back after everything else, which might disturb it."""
 

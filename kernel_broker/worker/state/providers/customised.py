@@ -54,24 +54,16 @@ class Customised(Provider):
 
     def collect(self) -> Any:
         """The differences."""
-        tables = {
-            name: {key: value for key, value in table.items() if fresh.get(key, self) is not value}
-            for name, table in self._tables().items()
-            if table != (fresh := self._pristine.get(name, {}))
-        }
-        sequences = {
-            name: [item for item in items if item not in fresh]
-            for name, items in self._sequences().items()
-            if items != (fresh := self._lists.get(name, []))
-        }
-        tables = {
-            name: {key: value for key, value in table.items() if not _of_extension(value)}
-            for name, table in tables.items()
-        }
-        sequences = {name: [it for it in items if not _of_extension(it)] for name, items in sequences.items()}
-        handler = (
-            (self.shell.custom_exceptions, self.shell.CustomTB) if self.shell.custom_exceptions else None
-        )
+        tables, sequences = {}, {}
+        for name, table in self._tables().items():
+            if table != (fresh := self._pristine.get(name, {})):
+                changed = {key: value for key, value in table.items() if fresh.get(key, self) is not value}
+                tables[name] = {key: value for key, value in changed.items() if not _of_extension(value)}
+        for name, items in self._sequences().items():
+            if items != (known := self._lists.get(name, [])):
+                sequences[name] = [it for it in items if it not in known and not _of_extension(it)]
+        shell = self.shell
+        handler = (shell.custom_exceptions, shell.CustomTB) if shell.custom_exceptions else None
         found = {
             "tables": {name: table for name, table in tables.items() if table},
             "sequences": {name: items for name, items in sequences.items() if items},

@@ -16,6 +16,7 @@ class History(Provider):
     """In, `_iN`, `%history`, history requests, tracebacks and sources of old cells."""
 
     name = "history"
+    paged = True
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)

@@ -1,6 +1,7 @@
 """matplotlib's callback registries: what is connected stays connected, as far as it is not a window's."""
 
 import functools
+import importlib
 import itertools
 import sys
 from typing import Any
@@ -9,7 +10,7 @@ _REBUILT = ("callbacks", "_func_cid_map", "_cid_gen")
 
 
 def reduce_callbacks(_pickler: Any, registry: Any) -> Any:
-    """With every callback. matplotlib drops all but a few, and a colour bar would no longer follow its image."""
+    """With every callback: matplotlib drops all but a few, and colour bars would not follow their images."""
     connected = [
         (signal, number, function)
         for signal, proxies in registry.callbacks.items()
@@ -36,8 +37,7 @@ def new_callbacks(kind: type) -> Any:
 
 def fill_callbacks(registry: Any, state: tuple[dict[str, Any], list[tuple[Any, int, Any]], int]) -> None:
     """Connect everything under the number it had: that is what it is disconnected by."""
-    from matplotlib import cbook
-
+    cbook: Any = importlib.import_module("matplotlib.cbook")
     members, connected, following = state
     vars(registry).update(members)
     registry.callbacks, registry._func_cid_map = {}, cbook._UnhashDict([])

@@ -29,7 +29,7 @@ class Colormaps(Provider):
 
 
 class DrawQueue(Provider):
-    """What the inline backend is going to show: nothing between two cells, though bringing figures back asks it to."""
+    """What the inline backend will show: between two cells nothing, though figures that return ask it to."""
 
     name = "draw queue"
     needs = "matplotlib_inline.backend_inline"

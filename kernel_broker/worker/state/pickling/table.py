@@ -114,9 +114,7 @@ NAMED: dict[str, Reducer] = {
     "pandas.core.internals.managers.SingleBlockManager": frames.reduce_single_manager,
     "traitlets.utils.sentinel.Sentinel": traits.reduce_sentinel,
     "matplotlib.cbook.CallbackRegistry": plots.reduce_callbacks,
-    "_csv.Writer": tables.reduce_writer,
     "_csv.writer": tables.reduce_writer,
-    "_csv.Reader": tables.reduce_reader,
     "_csv.reader": tables.reduce_reader,
     "_csv.Dialect": tables.reduce_dialect,
 }

@@ -56,16 +56,15 @@ class Registry:
             value = self._attempt(provider, provider.collect)
             if value is None:
                 continue
-            pages = value if isinstance(provider, History) else {"": value}
-            for page, content in pages.items():
-                name = f"{_ENTRY}{provider.name}" + (f"/{page}" if page else "")
+            for page, content in (value if provider.paged else {"": value}).items():
+                name = _entry(provider, page)
                 known = self._encoded.get(name)
                 if known is not None and known[0] is content:
                     encoded[name] = known
-                else:
-                    data = self._attempt(provider, lambda content=content: pickle.dumps(content, 5))
-                    if data is not None:
-                        encoded[name] = (content, data)
+                    continue
+                data = self._attempt(provider, pickle.dumps, content, 5)
+                if data is not None:
+                    encoded[name] = (content, data)
         self._encoded = encoded
         return {name: data for name, (_, data) in encoded.items()}
 
@@ -79,31 +78,16 @@ class Registry:
         """Bring back what is outside the graph: all but the late ones before the graph, those after it."""
         self.failures = []
         for provider in self._providers:
-            prefix = _ENTRY + provider.name
-            if provider.in_graph or provider.late is not late:
-                continue
-            if isinstance(provider, History):
-                pages = {
-                    name.removeprefix(prefix + "/"): pickle.loads(data)
-                    for name, data in entries.items()
-                    if name.startswith(prefix + "/")
-                }
-                if pages:
-                    self._attempt(provider, lambda provider=provider, pages=pages: provider.apply(pages))
-            elif prefix in entries:
-                data = entries[prefix]
-                self._attempt(
-                    provider, lambda provider=provider, data=data: provider.apply(pickle.loads(data))
-                )
+            if not provider.in_graph and provider.late is late:
+                self._attempt(provider, _restore, provider, entries)
         return self.failures
 
     def restore_roots(self, values: Mapping[str, Any]) -> list[Pin]:
         """Bring back what was stored with the variables."""
         self.failures = []
         for provider in self._providers:
-            label = _ROOT + provider.name
-            if label in values:
-                self._attempt(provider, lambda provider=provider, label=label: provider.apply(values[label]))
+            if _ROOT + provider.name in values:
+                self._attempt(provider, provider.apply, values[_ROOT + provider.name])
         return self.failures
 
     def _ready(self, in_graph: bool) -> list[Provider]:
@@ -113,9 +97,28 @@ class Registry:
             if provider.in_graph is in_graph and (provider.needs is None or provider.needs in sys.modules)
         ]
 
-    def _attempt(self, provider: Provider, work: Callable[[], Any]) -> Any:
+    def _attempt(self, provider: Provider, work: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return work()
+            return work(*arguments)
         except Exception as error:
             self.failures.append(Pin(provider.name, type_name(type(error)), because(error), None))
             return None
+
+
+def _entry(provider: Provider, page: str) -> str:
+    return f"{_ENTRY}{provider.name}/{page}" if page else _ENTRY + provider.name
+
+
+def _restore(provider: Provider, entries: Mapping[str, bytes]) -> None:
+    prefix = _entry(provider, "")
+    if provider.paged:
+        start = len(prefix) + 1
+        pages = {
+            name[start:]: pickle.loads(data)
+            for name, data in entries.items()
+            if name.startswith(prefix + "/")
+        }
+        if pages:
+            provider.apply(pages)
+    elif prefix in entries:
+        provider.apply(pickle.loads(entries[prefix]))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kernel_broker.worker.state.pickling.live import parts_of
 from kernel_broker.worker.state.pickling.modules import find_home
 from kernel_broker.worker.state.providers.contract import Provider
 
@@ -125,52 +126,55 @@ class Configuration(Provider):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._names = {type(it): _settings(it) for it in shell.configurables}
-        self._pristine = self._read()
+        self._pristine = [(part, dict(part._trait_values)) for part in _configurables(shell)]
+        self._mode = shell.InteractiveTB.mode
 
     def collect(self) -> Any:
         """The values that differ."""
-        fresh, now = self._pristine, self._read()
-        for key in now.keys() - fresh.keys():  # a value that was only now asked for
-            fresh[key] = self._default(*key)
-        changed = {key: value for key, value in now.items() if key not in fresh or fresh[key] != value}
+        changed: dict[tuple[str, str], Any] = {}
+        for part, fresh in self._pristine:
+            if part._trait_values != fresh:
+                changed |= _changes(part, fresh)
+        if self.shell.InteractiveTB.mode != self._mode:
+            changed["mode", ""] = self.shell.InteractiveTB.mode
         return changed or None
 
     def apply(self, value: dict[tuple[str, str], Any]) -> None:
         """Set them."""
-        owners = {type(it).__name__: it for it in self._configurables()}
+        parts = {type(part).__name__: part for part, _ in self._pristine}
         for (kind, name), content in value.items():
             if kind == "mode":
                 self.shell.InteractiveTB.set_mode(content)
-            elif kind in owners:
-                setattr(owners[kind], name, content)
-
-    def _read(self) -> dict[tuple[str, str], Any]:
-        found: dict[tuple[str, str], Any] = {}
-        for owner in self._configurables():
-            kind = type(owner)
-            if kind not in self._names:
-                self._names[kind] = _settings(owner)
-            values = owner._trait_values
-            found |= {(kind.__name__, name): values[name] for name in self._names[kind] if name in values}
-        found["mode", ""] = self.shell.InteractiveTB.mode
-        return found
-
-    def _default(self, kind: str, name: str) -> Any:
-        owner = next(it for it in self._configurables() if type(it).__name__ == kind)
-        try:
-            return owner.trait_defaults(name)
-        except Exception:
-            return None
-
-    def _configurables(self) -> list[Any]:
-        parts = [*self.shell.configurables, *self.shell.display_formatter.formatters.values()]
-        return [it for it in parts if hasattr(it, "_trait_values")]
+            elif kind in parts:
+                setattr(parts[kind], name, content)
 
 
 _PRINTERS = {"type_printers", "deferred_printers", "singleton_printers"}
 """Tables of functions, of which only what was added is kept: see `Customised`."""
 
 
-def _settings(owner: Any) -> list[str]:
-    return [name for name in owner.trait_names(config=True) if name not in _PRINTERS]
+def _configurables(shell: Any) -> list[Any]:
+    return [part for part in parts_of(shell) if hasattr(part, "_trait_values")]
+
+
+def _changes(part: Any, fresh: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    changed = {}
+    for name in part.trait_names(config=True):
+        now = part._trait_values.get(name, _absent)
+        if name in _PRINTERS or now is _absent:
+            continue
+        if name not in fresh:  # it was only now asked for
+            fresh[name] = _default(part, name)
+        if now is not fresh[name] and now != fresh[name]:
+            changed[type(part).__name__, name] = now
+    return changed
+
+
+def _default(part: Any, name: str) -> Any:
+    try:
+        return part.trait_defaults(name)
+    except Exception:
+        return _absent
+
+
+_absent = object()

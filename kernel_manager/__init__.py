@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         CellTimeout,
         Conflict,
         KernelError,
+        KernelFailed,
         LineFull,
         LocalBrokerFailed,
         NotFound,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     "ApiError", "BadRequest", "BrokerUnreachable", "CellError", "CellTimeout", "Conflict", "KernelError",
+    "KernelFailed",
     "LineFull", "LocalBrokerFailed", "NotFound", "NotWaitingForInput", "OverQuota", "RunLost",
     "RuntimeMismatch", "SessionBusy", "SessionNotFound", "StoreUnavailable", "TooLarge", "Unauthorized",
     "Unavailable", "WorkerLost",
@@ -68,6 +70,7 @@ __all__ = [
     "Endpoint",
     "Execution",
     "KernelError",
+    "KernelFailed",
     "LineFull",
     "LocalBrokerFailed",
     "NotFound",

@@ -174,11 +174,11 @@ class Connection:
         limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=32, keepalive_expiry=_KEEPALIVE_SECONDS
         )
-        transport = httpx.AsyncHTTPTransport(uds=endpoint.uds, limits=limits) if endpoint.uds else None
+        secure = endpoint.url.startswith("https:")  # without it, loading certificates would cost 20 ms
+        transport = httpx.AsyncHTTPTransport(uds=endpoint.uds, limits=limits, verify=secure)
         return httpx.AsyncClient(
             base_url=endpoint.url,
             transport=transport,
-            limits=limits,
             timeout=httpx.Timeout(self._silence, connect=_CONNECT_SECONDS),
             headers={"authorization": f"Bearer {endpoint.token}"} if endpoint.token else None,
         )

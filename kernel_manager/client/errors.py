@@ -18,6 +18,7 @@ KernelError
 │   ├── Unavailable              503, and still so after the client's patience
 │   │   └── StoreUnavailable
 │   ├── WorkerLost               the cell's process died; the session goes on from its last revision
+│   ├── KernelFailed             the kernel could not handle the request
 │   └── CellTimeout              the cell ran into its time limit and was interrupted
 ├── RunLost                      the outcome of a run is not known; names the session's revision
 └── CellError                    the cell raised an exception; made by `Execution.raise_for_error()`
@@ -111,6 +112,10 @@ class WorkerLost(ApiError):
     """The process that ran the cell is gone."""
 
 
+class KernelFailed(ApiError):
+    """The kernel could not handle the request; the session is as it was."""
+
+
 class CellTimeout(ApiError):
     """The cell ran longer than its limit and was interrupted."""
 
@@ -160,6 +165,7 @@ _BY_CODE: Final[dict[str, type[ApiError]]] = {
     "store_unavailable": StoreUnavailable,
     "workers_unavailable": Unavailable,
     "worker_lost": WorkerLost,
+    "kernel_failed": KernelFailed,
     "cell_timeout": CellTimeout,
 }
 

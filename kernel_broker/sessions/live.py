@@ -114,8 +114,8 @@ class LiveSession:
             if known is not None:
                 replay(run, known, self.tenure.revision)
                 return
-        self._residence.deliver_strays(run)
-        outcome = await self._perform(warm, run)
+        with self._residence.speak_through(run):
+            outcome = await self._perform(warm, run)
         if outcome.background:
             self._residence.begin_background()
         run.conclude(outcome)

@@ -1,6 +1,8 @@
 """Where a session's namespace lives at the moment: a warm worker, or nowhere; and what it says unasked."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kernel_broker.errors import Conflict
@@ -15,7 +17,7 @@ from kernel_broker.wire.messages import Message
 Json = dict[str, Any]
 
 _STRAY_TYPES = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error",
-                          "clear_output", "comm_open", "comm_msg", "comm_close"})  # fmt: skip
+                          "clear_output", "comm_open", "comm_msg", "comm_close", "debug_event"})  # fmt: skip
 _STRAYS_KEPT = 1000
 
 
@@ -29,6 +31,7 @@ class Residence:
         self._strays: deque[Message] = deque(maxlen=_STRAYS_KEPT)
         self.background: RunLog | None = None
         """Output of threads and tasks that outlive their cell; None while there are none."""
+        self._speaker: Run | None = None
 
     @property
     def warm(self) -> WarmWorker | None:
@@ -87,10 +90,16 @@ class Residence:
         if self._warm is not None:
             self._warm.worker.kill()
 
-    def deliver_strays(self, run: Run) -> None:
-        """Put what was said between runs at the beginning of this one."""
+    @contextmanager
+    def speak_through(self, run: Run) -> Iterator[None]:
+        """What is said unasked, since the last run and for the block, goes out with this one, in order."""
         while self._strays:
             run.publish(self._strays.popleft())
+        self._speaker = run
+        try:
+            yield
+        finally:
+            self._speaker = None
 
     def begin_background(self) -> None:
         """The worker has threads or tasks that go on."""
@@ -107,7 +116,9 @@ class Residence:
     def _stray(self, message: Message) -> None:
         if message.channel != "iopub" or message.msg_type not in _STRAY_TYPES:
             return
-        if self.background is not None:
+        if self._speaker is not None:
+            self._speaker.publish(message)
+        elif self.background is not None:
             self.background.append(message.to_line)
         else:
             self._strays.append(message)

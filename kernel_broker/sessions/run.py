@@ -119,8 +119,8 @@ class Run:
 
     @property
     def executes(self) -> bool:
-        """Whether this is a cell."""
-        return self.request.msg_type == "execute_request"
+        """Whether this is a cell; on the control channel, code runs beside the cells and commits nothing."""
+        return self.request.msg_type == "execute_request" and self.request.channel == "shell"
 
     def accept(self, revision: Revision) -> None:
         """Log the first line."""

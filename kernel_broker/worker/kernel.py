@@ -5,6 +5,7 @@ Only what assumes a socket is overridden; every message is handled by ipykernel'
 
 import asyncio
 import fcntl
+import json
 import os
 import queue
 import struct
@@ -26,8 +27,12 @@ from kernel_broker.worker.debug import DebugLink
 
 
 def to_wire(parts: tuple[bytes, ...]) -> list[zmq.Frame]:
-    """A message's parts as ipykernel's dispatchers take them: no identity, no signature."""
-    return [zmq.Frame(part) for part in (DELIM, b"", *parts)]
+    """A message's parts as ipykernel's dispatchers take them, unsigned.
+
+    A Jupyter client's socket has its session's id as identity; user code can see it.
+    """
+    ident = str(json.loads(parts[0]).get("session", "")).encode()
+    return [zmq.Frame(part) for part in (ident, DELIM, b"", *parts)]
 
 
 def drain(stream: Any, patience: float = 0.1) -> None:

@@ -145,11 +145,8 @@ class Worker:
                 "drop": delta.drop,
             }
             head["pinned"] = [report.pin(pin) for pin in delta.pinned]
-            head["notices"] = [report.notice(pin) for pin in delta.new_pins]
+            head["notices"] = list(dict.fromkeys(report.notice(pin) for pin in delta.new_pins))
             parts = list(delta.put.values())
-            for notice in head["notices"]:
-                print(notice, file=sys.stderr)
-            sys.stderr.flush()
         self._channel.send(Frame("done", head, parts))
         if head["background"]:
             self._control_loop.call_soon_threadsafe(self._await_quiet)

@@ -1,5 +1,6 @@
 """What a kernel says of itself, known without waking a worker."""
 
+import asyncio
 import platform
 import sys
 from importlib.metadata import version
@@ -45,21 +46,37 @@ def built_in_kernel_info() -> Json:
 
 
 class KernelInfo:
-    """The broker's kernel_info, asked for once; the built-in one until it answers."""
+    """The broker's kernel_info, asked for once; the built-in one while it does not answer."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, patience: float) -> None:
+        """`patience`: seconds that a front end's question may wait for the broker."""
         self._client = client
+        self._patience = patience
         self._known: Json | None = None
+        self._asking: asyncio.Task[None] | None = None
 
-    async def fetch(self) -> None:
-        """Ask the broker; the built-in answer stays if it does not."""
+    async def content(self) -> Json:
+        """The content of a kernel_info_reply."""
+        if self._known is None:
+            await self._ask()
+        return {"status": "ok", **(self._known or built_in_kernel_info())}
+
+    async def close(self) -> None:
+        """Stop asking."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
+
+    async def _ask(self) -> None:
+        # The question outlives the wait: front ends repeat theirs impatiently.
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self._learn())
+        if self._patience:
+            await asyncio.wait({self._asking}, timeout=self._patience)
+
+    async def _learn(self) -> None:
         try:
             runtime = await self._client.runtime()
         except KernelError:
-            return
+            return  # asked again when the next front end asks
         self._known = runtime["kernel_info"]
-
-    @property
-    def content(self) -> Json:
-        """The content of a kernel_info_reply."""
-        return {"status": "ok", **(self._known or built_in_kernel_info())}

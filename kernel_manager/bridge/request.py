@@ -1,55 +1,59 @@
-"""One request from a front end, and the messages a bridge answers with on its own."""
+"""Requests as front ends send them, checked and unpacked."""
 
+import asyncio
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any
 
-from kernel_broker.wire.messages import Channel
+from jupyter_client.session import Session
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class FrontEndRequest:
-    """A verified request as it came: dicts as the front end wrote them, dates unparsed."""
+@dataclass(eq=False, slots=True)
+class Request:
+    """One Jupyter message from a front end; dates stay as the front end wrote them."""
 
-    channel: Channel
-    identities: list[bytes]
+    channel: str
+    idents: list[bytes]
+    """The route back: the ROUTER identity of the front end's socket."""
     header: Json
-    parent_header: Json
-    metadata: Json
-    content: Json
-    buffers: list[bytes]
-
-    @classmethod
-    def read(cls, channel: Channel, identities: list[bytes], parts: list[bytes]) -> "FrontEndRequest":
-        """From signed parts whose signature has been checked; raises ValueError on bad JSON."""
-        header, parent_header, metadata, content = (json.loads(part) for part in parts[1:5])
-        return cls(channel, identities, header, parent_header, metadata, content, parts[5:])
+    parent_header: Json = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
+    content: Json = field(default_factory=dict)
+    buffers: list[bytes] = field(default_factory=list)
+    accepted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the broker has it."""
 
     @property
     def msg_type(self) -> str:
-        """The request's type."""
+        """The message's type."""
         return str(self.header["msg_type"])
 
     @property
     def reply_type(self) -> str:
-        """The type of the reply it waits for."""
+        """The type of its reply."""
         return self.msg_type.removesuffix("_request") + "_reply"
 
     @property
-    def wants_reply(self) -> bool:
-        """Whether a reply is due (comm messages have none)."""
+    def expects_reply(self) -> bool:
+        """Whether a front end waits for a reply (for comm messages none comes)."""
         return self.msg_type.endswith("_request")
 
+    @property
+    def is_cell(self) -> bool:
+        """Whether it is a cell to run in turn."""
+        return self.channel == "shell" and self.msg_type == "execute_request"
 
-def abort_metadata(engine: str) -> Json:
-    """What ipykernel puts in the metadata of an aborted reply."""
-    started = datetime.now(UTC).isoformat()
-    return {"started": started, "dependencies_met": True, "engine": engine, "status": "aborted"}
 
-
-def failure(ename: str, evalue: str) -> Json:
-    """The content of an error, coloured as IPython's are."""
-    return {"ename": ename, "evalue": evalue, "traceback": [f"\x1b[31m{ename}\x1b[39m: {evalue}"]}
+def read_request(session: Session, channel: str, frames: list[bytes]) -> Request:
+    """Check the signature and unpack; raises ValueError, TypeError or KeyError for what is no request."""
+    idents, parts = session.feed_identities(frames)
+    session.deserialize(list(parts))
+    header, parent_header, metadata, content = (json.loads(part) for part in parts[1:5])
+    if not all(isinstance(part, dict) for part in (header, parent_header, metadata, content)):
+        raise TypeError("a message part is not a JSON object")
+    request = Request(channel, idents, header, parent_header, metadata, content, parts[5:])
+    if not request.msg_type or not header["msg_id"]:
+        raise ValueError("a message without type or id")
+    return request

@@ -1,97 +1,156 @@
-"""A kernel's five ZMQ sockets, bound before anybody is told their ports.
+"""The five sockets of one kernel, bound before anybody is told their ports.
 
+Plain sockets on the loop's selector: a send can swallow the one edge that announces waiting input, so
+every send looks for input afterwards.
 Sources: "Messaging in Jupyter" 5.4 (channels, iopub_welcome of JEP 65), CurveZMQ as jupyter_client 8.10.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Final
 
 import zmq
-import zmq.asyncio
-from jupyter_client.session import Session
 
-CHANNELS = ("shell", "control", "stdin", "iopub", "hb")
-_TYPES = {
-    "shell": zmq.ROUTER,
-    "control": zmq.ROUTER,
-    "stdin": zmq.ROUTER,
-    "iopub": zmq.XPUB,
-    "hb": zmq.REP,
-}
-_LINGER_MS = 1000
+CHANNELS: Final = ("shell", "control", "stdin", "iopub", "hb")
+_TYPES: Final = {"iopub": zmq.XPUB, "hb": zmq.REP}
+_SUBSCRIBED: Final = b"\x01"
+_LINGER_MS: Final = 200
+_SEND_QUEUE: Final = 20_000
+"""Messages held for a reader that is behind; ZMQ's own 1000 loses output that arrives in one burst."""
+_COPY_BELOW: Final = 2**16
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Receive = Callable[[str, list[bytes]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """CurveZMQ keys (Z85); with them a socket talks to holders of the public key only."""
+
+    public: bytes
+    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to bind: `ports` by channel, 0 for any. With `ipc`, `ip` is a path that ports are added to."""
+    """Where to bind. A port that is missing or 0 is chosen here; with `ipc`, ports end a path `ip`."""
 
     transport: str
     ip: str
-    ports: dict[str, int]
-    curve_keys: tuple[bytes, bytes] | None = None
-    """Public and secret key of CurveZMQ; None for no encryption."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    curve: Curve | None = None
 
 
-class KernelSockets:
-    """The sockets of one kernel; used on the bridge loop only."""
+class Sockets:
+    """Shell, control, stdin (ROUTER), iopub (XPUB) and heartbeat (REP). Belongs to the running loop."""
 
-    def __init__(self, context: zmq.asyncio.Context, address: Address, session: Session) -> None:
-        self.session = session
+    def __init__(self, context: Context, address: Address) -> None:
+        self._address = address
+        self._loop = asyncio.get_running_loop()
+        self._receive: Receive | None = None
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self.ports: dict[str, int] = {}
-        self._sockets: dict[str, zmq.asyncio.Socket] = {}
         try:
             for channel in CHANNELS:
-                self._open(context, channel, address)
+                self._sockets[channel] = sock = self._make(context, channel)
+                self.ports[channel] = self._bind(sock, address.ports.get(channel, 0))
         except BaseException:
             self.close()
             raise
 
-    def _open(self, context: zmq.asyncio.Context, channel: str, address: Address) -> None:
-        socket = context.socket(_TYPES[channel])
-        self._sockets[channel] = socket
-        socket.linger = _LINGER_MS
-        if _TYPES[channel] == zmq.ROUTER:
-            socket.router_handover = 1
-        if address.curve_keys is not None:
-            socket.curve_publickey, socket.curve_secretkey = address.curve_keys
-            socket.curve_server = True
-        port = address.ports.get(channel, 0)
-        if address.transport == "ipc":
-            port = port or CHANNELS.index(channel) + 1
-            socket.bind(f"ipc://{address.ip}-{port}")
-        elif port:
-            socket.bind(f"tcp://{address.ip}:{port}")
-        else:
-            port = socket.bind_to_random_port(f"tcp://{address.ip}")
-        self.ports[channel] = port
+    def open(self, receive: Receive) -> None:
+        """Start taking input: `receive(channel, frames)`, for iopub with the topic of a new subscription."""
+        self._receive = receive
+        for channel, sock in self._sockets.items():
+            self._loop.add_reader(sock.fileno(), self._drain, channel)
+            self._drain(channel)
 
-    async def receive(self, channel: str) -> tuple[list[bytes], list[bytes]]:
-        """The next message: its identities, and its signed parts (signature, header, …)."""
-        identities, parts = self.session.feed_identities(await self._sockets[channel].recv_multipart())
-        return identities, parts
+    def send(self, channel: str, frames: Sequence[bytes]) -> None:
+        """Send; a peer that is gone or hopelessly behind loses the message, nobody waits for it."""
+        sock = self._sockets[channel]
+        if sock.closed:
+            return
+        copy = max(map(len, frames)) < _COPY_BELOW
+        sock.send_multipart(frames, zmq.NOBLOCK, copy=copy)
+        if _has_input(sock):
+            self._loop.call_soon(self._drain, channel)
 
-    def send(self, channel: str, message: dict[str, Any], identities: Sequence[bytes] = ()) -> None:
-        """Sign and send one message; `message` has the four dicts and `buffers`."""
-        topic = [message["header"]["msg_type"].encode()] if channel == "iopub" else list(identities)
-        self.session.send(self._sockets[channel], message, ident=topic, buffers=message.get("buffers"))
-
-    async def beat(self) -> None:
-        """Echo heartbeats until cancelled."""
-        socket = self._sockets["hb"]
-        while True:
-            await socket.send_multipart(await socket.recv_multipart())
-
-    async def welcome(self) -> None:
-        """Greet each subscriber of iopub until cancelled."""
-        while True:
-            event = await self._sockets["iopub"].recv()
-            if event[:1] == b"\x01":
-                topic = event[1:].decode(errors="replace")
-                message = self.session.msg("iopub_welcome", {"subscription": topic})
-                self.session.send(self._sockets["iopub"], message, ident=event[1:] or None)
+    def heal(self) -> None:
+        """Bind ipc sockets anew whose files are gone: a manager removes them at every restart."""
+        if self._address.transport != "ipc":
+            return
+        for channel, sock in self._sockets.items():
+            path = self._path(self.ports[channel])
+            if not path.exists():
+                sock.unbind(f"ipc://{path}")
+                sock.bind(f"ipc://{path}")
 
     def close(self) -> None:
-        """Close every socket. Idempotent."""
-        for socket in self._sockets.values():
-            socket.close()
+        """Close all; what was just sent still has a moment to leave. Idempotent."""
+        for sock in self._sockets.values():
+            if not sock.closed:
+                self._loop.remove_reader(sock.fileno())
+                sock.close(_LINGER_MS)
+
+    def _drain(self, channel: str) -> None:
+        sock = self._sockets[channel]
+        while not sock.closed and _has_input(sock):
+            frames = sock.recv_multipart(zmq.NOBLOCK)
+            if channel == "hb":
+                sock.send_multipart(frames, zmq.NOBLOCK)
+            elif channel == "iopub":
+                self._welcome(frames[0])
+            elif self._receive is not None:
+                self._receive(channel, frames)
+
+    def _welcome(self, event: bytes) -> None:
+        if event.startswith(_SUBSCRIBED) and self._receive is not None:
+            self._receive("iopub", [event[1:]])
+
+    def _make(self, context: Context, channel: str) -> "zmq.Socket[bytes]":
+        kind = _TYPES.get(channel, zmq.ROUTER)
+        sock = context.socket(kind)
+        sock.setsockopt(zmq.SNDHWM, _SEND_QUEUE)
+        if kind == zmq.ROUTER:
+            sock.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a client that reconnects keeps its identity
+        if self._address.curve is not None:
+            sock.setsockopt(zmq.CURVE_SECRETKEY, self._address.curve.secret)
+            sock.setsockopt(zmq.CURVE_PUBLICKEY, self._address.curve.public)
+            sock.setsockopt(zmq.CURVE_SERVER, 1)
+        if self._is_ip6:
+            sock.setsockopt(zmq.IPV6, 1)
+        return sock
+
+    @property
+    def _is_ip6(self) -> bool:
+        return self._address.transport == "tcp" and ":" in self._address.ip
+
+    def _bind(self, sock: "zmq.Socket[bytes]", port: int) -> int:
+        if self._address.transport == "ipc":
+            port = port or self._claim_path()
+            sock.bind(f"ipc://{self._path(port)}")
+            return port
+        ip = f"[{self._address.ip}]" if self._is_ip6 else self._address.ip
+        sock.bind(f"tcp://{ip}:{port or '*'}")
+        return int(sock.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+
+    def _path(self, port: int) -> Path:
+        return Path(f"{self._address.ip}-{port}")
+
+    def _claim_path(self) -> int:
+        for number in count(1):
+            try:
+                descriptor = os.open(self._path(number), os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                continue
+            os.close(descriptor)  # the name is ours; binding replaces the file
+            return number
+        raise AssertionError
+
+
+def _has_input(sock: "zmq.Socket[bytes]") -> bool:
+    return bool(int(sock.getsockopt(zmq.EVENTS)) & zmq.POLLIN)

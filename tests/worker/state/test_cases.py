@@ -4,23 +4,13 @@ from pathlib import Path
 
 import pytest
 from fixtures.state_lab import Answer, Bench, Sitting
-from worker.state.cases import changes, classes, data, functions, identity, ipython, library, links, process
+from worker.state.programs import read, sections
 
-SECTIONS = {
-    "identity": identity,
-    "functions": functions,
-    "classes": classes,
-    "changes": changes,
-    "process": process,
-    "library": library,
-    "ipython": ipython,
-    "data": data,
-    "links": links,
-}
 PROGRAMS = {
     f"{section}: {name}": cells
-    for section, module in SECTIONS.items()
-    for name, cells in module.CASES.items()
+    for section in sections()
+    if section != "lost"
+    for name, cells in read(section).items()
 }
 
 

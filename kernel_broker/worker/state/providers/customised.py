@@ -159,15 +159,24 @@ def _configurables(shell: Any) -> list[Any]:
 
 def _changes(part: Any, fresh: dict[str, Any]) -> dict[tuple[str, str], Any]:
     changed = {}
-    for name in part.trait_names(config=True):
+    for name in _settings(type(part)):
         now = part._trait_values.get(name, _absent)
-        if name in _PRINTERS or now is _absent:
+        if now is _absent:
             continue
         if name not in fresh:  # it was only now asked for
             fresh[name] = _default(part, name)
         if now is not fresh[name] and now != fresh[name]:
             changed[type(part).__name__, name] = now
     return changed
+
+
+_NAMES: dict[Any, list[str]] = {}
+
+
+def _settings(kind: Any) -> list[str]:
+    if kind not in _NAMES:
+        _NAMES[kind] = [name for name in kind.class_trait_names(config=True) if name not in _PRINTERS]
+    return _NAMES[kind]
 
 
 def _default(part: Any, name: str) -> Any:

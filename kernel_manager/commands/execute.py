@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
 def report(execution: Execution) -> int:
     """Print notices and the failure, if any, on stderr; returns the exit code."""
     for notice in execution.notices:
-        sys.stderr.write(f"{notice}\n")
+        if notice not in execution.stderr:  # the worker has its own printed in the cell's output
+            sys.stderr.write(f"{notice}\n")
     if execution.error is not None:
         sys.stderr.write(f"{execution.error}\n")
     elif execution.problem is not None:

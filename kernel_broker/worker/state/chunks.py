@@ -1,12 +1,15 @@
 """Large bytes in pieces, named by their keyed content: an unchanged piece is not sent again."""
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 
 from kernel_broker.worker.state.errors import StateCorrupt
 
 CHUNK = 2**20
 """Largest piece, in bytes."""
+
+BATCH = 64
+"""Pieces asked for at once: few round trips, and not the whole state twice in memory."""
 
 Buffer = bytes | bytearray | memoryview
 Fetch = Callable[[Collection[str]], dict[str, bytes]]
@@ -40,16 +43,18 @@ class Chunks:
         return names
 
 
-def join(names: Iterable[str], fetch: Fetch, key: bytes) -> bytearray:
-    """The bytes that were cut into `names`, each piece verified against its name."""
-    wanted = list(names)
-    found = fetch(list(dict.fromkeys(wanted))) if wanted else {}
-    data = bytearray()
-    for name in wanted:
-        piece = found.get(name)
-        if piece is None:
-            raise StateCorrupt(f"chunk {name} of the state is missing from the store")
-        if name_of(piece, key) != name:
-            raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
-        data += piece
-    return data
+def join(parts: Sequence[Sequence[str]], fetch: Fetch, key: bytes) -> list[bytearray]:
+    """The bytes that were cut into each list of names, every piece verified against its name."""
+    joined = [bytearray() for _ in parts]
+    wanted = [(number, name) for number, names in enumerate(parts) for name in names]
+    for start in range(0, len(wanted), BATCH):
+        batch = wanted[start : start + BATCH]
+        found = fetch(list(dict.fromkeys(name for _, name in batch)))
+        for name, piece in found.items():
+            if name_of(piece, key) != name:
+                raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
+        for number, name in batch:
+            if name not in found:
+                raise StateCorrupt(f"chunk {name} of the state is missing from the store")
+            joined[number] += found[name]
+    return joined

@@ -31,8 +31,8 @@ def names(entry: bytes) -> set[str]:
 def decode(entry: bytes, fetch: Fetch, key: bytes) -> tuple[bytes | bytearray, list[bytearray]]:
     """Stream and buffers again, every chunk verified."""
     header, inline = _split(entry)
-    stream = join(header["stream"], fetch, key) if header["stream"] else inline
-    return stream, [join(part, fetch, key) for part in header["buffers"]]
+    stream, *buffers = join([header["stream"], *header["buffers"]], fetch, key)
+    return stream or inline, buffers
 
 
 def _split(entry: bytes) -> tuple[dict[str, list], bytes]:

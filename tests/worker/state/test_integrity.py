@@ -73,12 +73,12 @@ def test_chunks_are_verified_when_joined() -> None:
     names = cutter.cut(data)
     assert len(names) == 3 and all(len(piece) <= chunks.CHUNK for piece in cutter.new.values())
     store = dict(cutter.new)
-    assert chunks.join(names, lambda ids: {name: store[name] for name in ids}, KEY) == data
+    assert chunks.join([names, []], lambda ids: {name: store[name] for name in ids}, KEY) == [data, b""]
     store[names[1]] = store[names[1]][:-1] + b"?"
     with pytest.raises(StateCorrupt, match=f"chunk {names[1]} of the state is damaged"):
-        chunks.join(names, lambda ids: {name: store[name] for name in ids}, KEY)
+        chunks.join([names], lambda ids: {name: store[name] for name in ids}, KEY)
     with pytest.raises(StateCorrupt, match=f"chunk {names[0]} of the state is missing"):
-        chunks.join(names, lambda ids: {}, KEY)
+        chunks.join([names], lambda ids: {}, KEY)
 
 
 def test_an_unchanged_array_is_neither_sent_nor_dropped_again(bench: Bench, tmp_path: Path) -> None:

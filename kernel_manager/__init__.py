@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         RuntimeMismatch,
         SessionBusy,
         SessionNotFound,
+        StateUnreadable,
         StoreUnavailable,
         TooLarge,
         Unauthorized,
@@ -42,7 +43,8 @@ _ERRORS = (
     "ApiError", "BadRequest", "BrokerUnreachable", "CellError", "CellTimeout", "Conflict", "KernelError",
     "KernelFailed",
     "LineFull", "LocalBrokerFailed", "NotFound", "NotWaitingForInput", "OverQuota", "RunLost",
-    "RuntimeMismatch", "SessionBusy", "SessionNotFound", "StoreUnavailable", "TooLarge", "Unauthorized",
+    "RuntimeMismatch", "SessionBusy", "SessionNotFound", "StateUnreadable", "StoreUnavailable", "TooLarge",
+    "Unauthorized",
     "Unavailable", "WorkerLost",
 )  # fmt: skip
 
@@ -82,6 +84,7 @@ __all__ = [
     "Session",
     "SessionBusy",
     "SessionNotFound",
+    "StateUnreadable",
     "StoreUnavailable",
     "TooLarge",
     "Unauthorized",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kernel_broker.errors import Conflict
+from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import Surroundings
@@ -62,7 +62,10 @@ class Residence:
         document = self._tenure.document
         birth = {"session_id": session_id, "key": document.key, "cwd": document.cwd, "env": document.env}
         ready = await warm.enter(birth, entries)
-        if ready.get("problem"):
+        if ready["failure"] is not None:
+            await self.drop()
+            raise _unreadable(ready["failure"], self._tenure)
+        if ready["problem"] is not None:
             run.warn(ready["problem"])
         return warm
 
@@ -122,3 +125,12 @@ class Residence:
             self.background.append(message.to_line)
         else:
             self._strays.append(message)
+
+
+def _unreadable(failure: str, tenure: Tenure) -> BrokerError:
+    return BrokerError(
+        f"the session's state at revision {tenure.revision} cannot be brought back: {failure}. It stays in "
+        "the store as it is; restart the session to go on with a fresh namespace",
+        code="state_unreadable",
+        revision=tenure.revision,
+    )

@@ -28,6 +28,7 @@ CODES: Final[dict[str, int]] = {
     "internal": 500,
     "worker_lost": 500,
     "kernel_failed": 500,
+    "state_unreadable": 500,
     "starting": 503,
     "draining": 503,
     "store_unavailable": 503,

@@ -1,9 +1,7 @@
 """What a worker says about itself and its session: pins, notices, background work, comms."""
 
 import asyncio
-import os
 import threading
-from pathlib import Path
 from typing import Any
 
 from kernel_broker.worker.state.engine import Pin
@@ -56,16 +54,3 @@ def _is_service(thread: threading.Thread) -> bool:
     target = getattr(thread, "_target", None)
     modules = (getattr(target, "__module__", None) or "", type(thread).__module__)
     return any(module.startswith(_LIBRARY_THREADS) for module in modules)
-
-
-def change_directory(path: str | None) -> str | None:
-    """Enter the session's directory; the problem in words if that cannot be done."""
-    if path is None:
-        return None
-    try:
-        os.chdir(path)
-    except OSError as error:
-        return (
-            f"the working directory {path!r} cannot be entered ({error.strerror}); using {str(Path.cwd())!r}"
-        )
-    return None

@@ -20,11 +20,12 @@ from typing import Any
 from ipykernel.control import ControlThread
 
 from kernel_broker.wire.frames import Frame
-from kernel_broker.worker import report
+from kernel_broker.worker import environment, report
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.channel import Channel
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.state.engine import StateEngine
+from kernel_broker.worker.state.errors import StateError
 
 _QUIET_SECONDS = 0.25
 
@@ -94,16 +95,25 @@ class Worker:
 
     def _enter(self, frame: Frame) -> None:
         """A session moves in: its environment, then the profile's start-up, then its state."""
+        try:
+            answer = self._move_in(frame)
+        except Exception:  # the broker waits for an answer, and must not wait for ever
+            answer = {"failure": traceback.format_exc(limit=-3)}
+        self._channel.send(Frame("ready", answer))
+
+    def _move_in(self, frame: Frame) -> dict[str, Any]:
         head = frame.head
-        os.environ.clear()
-        os.environ.update(head["env"])
+        environment.adopt(head["env"])
         self._app.shell.init_environment()
-        problem = report.change_directory(head["cwd"])
+        problem = environment.change_directory(head["cwd"])
         self._app.enter()
         self._engine = StateEngine(self._app.shell, bytes.fromhex(head["key"]))
         entries = dict(zip(head["entries"], frame.parts, strict=True))
-        lost = self._engine.restore(entries, self._fetch) if entries else []
-        self._channel.send(Frame("ready", {"lost": [report.pin(pin) for pin in lost], "problem": problem}))
+        try:
+            lost = self._engine.restore(entries, self._fetch) if entries else []
+        except StateError as error:
+            return {"failure": str(error)}
+        return {"lost": [report.pin(pin) for pin in lost], "problem": problem, "failure": None}
 
     def _fetch(self, ids: Collection[str]) -> dict[str, bytes]:
         """Get chunks from the store, through the broker."""

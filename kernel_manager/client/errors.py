@@ -19,6 +19,7 @@ KernelError
 │   │   └── StoreUnavailable
 │   ├── WorkerLost               the cell's process died; the session goes on from its last revision
 │   ├── KernelFailed             the kernel could not handle the request
+│   ├── StateUnreadable          the committed state cannot be brought back
 │   └── CellTimeout              the cell ran into its time limit and was interrupted
 ├── RunLost                      the outcome of a run is not known; names the session's revision
 └── CellError                    the cell raised an exception; made by `Execution.raise_for_error()`
@@ -116,6 +117,10 @@ class KernelFailed(ApiError):
     """The kernel could not handle the request; the session is as it was."""
 
 
+class StateUnreadable(ApiError):
+    """The session's state is damaged, or of another version; restart the session to go on."""
+
+
 class CellTimeout(ApiError):
     """The cell ran longer than its limit and was interrupted."""
 
@@ -166,6 +171,7 @@ _BY_CODE: Final[dict[str, type[ApiError]]] = {
     "workers_unavailable": Unavailable,
     "worker_lost": WorkerLost,
     "kernel_failed": KernelFailed,
+    "state_unreadable": StateUnreadable,
     "cell_timeout": CellTimeout,
 }
 

@@ -20,6 +20,9 @@ _DEEP_STACK = 512 * 2**20
 _DEEP_LIMIT = 200_000
 """Stack and recursion limit for structures nested deeper than the interpreter's usual limit."""
 
+_UNDISTURBED = 1.0
+"""Switch interval while dumping: other threads of the user's should not change half of what is written."""
+
 
 @dataclass(frozen=True)
 class Root:
@@ -105,10 +108,15 @@ class GraphWriter:
         file = io.BytesIO()
         pickler = StatePickler(file, self._live, log, buffers.append, self._guarded, careful)
         pickler.main_locals = self._main_locals
-        pickler.dump([root.label for root in roots])
-        for root in roots:
-            log.root, log.label = root.name, root.label
-            pickler.dump(root.value)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_UNDISTURBED)
+        try:
+            pickler.dump([root.label for root in roots])
+            for root in roots:
+                log.root, log.label = root.name, root.label
+                pickler.dump(root.value)
+        finally:
+            sys.setswitchinterval(interval)
         return Dumped(file.getbuffer(), buffers, log.losses, pickler.modules)
 
 

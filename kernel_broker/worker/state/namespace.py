@@ -34,6 +34,7 @@ class Namespace:
         ]
         present = {name for name, _ in items}
         shape = {
+            "odd": {name: value for name, value in items if type(name) is not str},
             "order": [name for name, _ in items if type(name) is str],
             "deleted": [name for name in self._own if name not in present],
             "hidden": [name for name, value in items if name in hidden and hidden[name] is value],
@@ -69,7 +70,7 @@ class Namespace:
             if name in found and name not in gone and (name in present or not _RESULT.fullmatch(name))
         }
         shell.user_ns.clear()
-        shell.user_ns.update(ordered)
+        shell.user_ns.update(ordered | shape["odd"])
         shell.user_ns_hidden.update({name: ordered[name] for name in shape["hidden"] if name in ordered})
 
 

@@ -138,3 +138,18 @@ def test_a_setstate_that_fails_costs_only_its_object(bench: Bench, tmp_path: Pat
     error = sitting.run("a.v").error or ""
     assert error.startswith("StateLost: 'a': A could not be brought back (KeyError: 'bad')")
     assert sitting.run("b[0].v").error == error
+
+
+def test_a_thread_that_never_stops_changing_a_dict(bench: Bench, tmp_path: Path) -> None:
+    sitting = Sitting(bench, tmp_path)
+    sitting.run("import threading\nclass A:\n    def __reduce__(s): return (A, ())\nd={0: A()}; keep=[1]")
+    sitting.run(
+        "def work():\n    n=0\n    while True:\n        n+=1; d[n]=A()\n        if n>50: d.clear(); n=0\n"
+        "threading.Thread(target=work, daemon=True).start()"
+    )
+    for _ in range(5):
+        assert not sitting.run("keep.append(2)").done["pinned"]
+    sitting.move()
+    assert sitting.run(
+        "print(len(keep), type(d).__name__, {type(v).__name__ for v in d.values()} <= {'A'})"
+    ).text == ("6 dict True\n")

@@ -2,6 +2,7 @@
 
 import abc
 import contextlib
+import copyreg
 import enum
 import types
 import typing
@@ -42,7 +43,6 @@ _MADE_ELSEWHERE = frozenset(
 )
 """Written by the interpreter: while pickling, at creation, or for caches."""
 
-_PLAIN_MIXINS = (object, int, str, float, bytes)
 _made: "weakref.WeakSet[type]" = weakref.WeakSet()
 """Classes that were loaded by value in this process."""
 
@@ -111,15 +111,24 @@ def _canonical(members: dict[str, Any]) -> list[Any]:
     return list({id(member): member for member in members.values()}.values())
 
 
-def _members(cls: type) -> list[tuple[str, Any]] | None:
-    """Name and plain value of an enumeration's members, which are made with their class."""
+def _members(cls: type) -> list[tuple[str, tuple[Any, ...]]] | None:
+    """Names of an enumeration's members, and what makes them, which are made with their class."""
     if not issubclass(cls, enum.Enum) or "_member_map_" not in vars(cls):
         return None
     kind: Any = vars(cls)["_member_type_"]
-    return [
-        (member._name_, None if kind is object else kind(member) if kind in _PLAIN_MIXINS else member._value_)
-        for member in _canonical(cls._member_map_)
-    ]
+    return [(member._name_, _payload(kind, member)) for member in _canonical(cls._member_map_)]
+
+
+def _payload(kind: Any, member: Any) -> tuple[Any, ...]:
+    """What makes the C part of a member."""
+    own = getattr(kind, "__getnewargs__", None)
+    if own is not None:
+        return tuple(own(member))
+    value = member._value_
+    if type(value) is kind:
+        make, arguments = value.__reduce_ex__(5)[:2]
+        return tuple(arguments[1:] if make is copyreg.__newobj__ else arguments)  # type: ignore[attr-defined]
+    return value if isinstance(value, tuple) else (value,)
 
 
 def reduce_enum_member(_pickler: Any, member: enum.Enum) -> Any:
@@ -151,7 +160,7 @@ def new_class(
     bases: tuple[type, ...],
     namespace: dict[str, Any],
     number: int,
-    members: list[tuple[str, Any]] | None,
+    members: list[tuple[str, tuple[Any, ...]]] | None,
 ) -> type:
     """A class without its attributes, which `fill_class` gives it."""
     known = births.made.get(number)
@@ -195,15 +204,11 @@ def _masked(classes: list[type]) -> Iterator[None]:
             type.__setattr__(cls, "__init_subclass__", hook)
 
 
-def _make_members(cls: type, members: list[tuple[str, Any]]) -> None:
+def _make_members(cls: type, members: list[tuple[str, tuple[Any, ...]]]) -> None:
     map_ = {}
     for name, plain in members:
-        kind: Any = next((base for base in cls.__mro__ if base in _PLAIN_MIXINS), object)
-        if kind is object:
-            member = object.__new__(cls) if plain is None else cls.__new__(cls, plain)
-        else:
-            member = kind.__new__(cls, plain)
-        map_[name] = member
+        kind: Any = next(base for base in cls.__mro__ if not base.__flags__ & _HEAP)
+        map_[name] = object.__new__(cls) if kind is object else kind.__new__(cls, *plain)
     type.__setattr__(cls, "_member_map_", map_)
 
 

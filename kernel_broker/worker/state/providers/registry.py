@@ -23,7 +23,7 @@ from kernel_broker.worker.state.providers.modules import ModuleData
 from kernel_broker.worker.state.providers.plots import Colormaps, DrawQueue
 from kernel_broker.worker.state.providers.process import Environment, Folder, Interpreter, Path, Submodules
 from kernel_broker.worker.state.providers.randomness import NumpyRandom, Random
-from kernel_broker.worker.state.providers.settings import Builtins, Decimals, Logging, Warnings
+from kernel_broker.worker.state.providers.settings import Builtins, Copying, Decimals, Logging, Warnings
 from kernel_broker.worker.state.providers.shell import Counter, Results
 from kernel_broker.worker.state.providers.widgets import Comms, Widgets
 
@@ -31,7 +31,7 @@ _ENTRY = "env/"
 _ROOT = "e:"
 PROVIDERS: tuple[type[Provider], ...] = (
     *(Environment, Folder, Path, Interpreter, Submodules, Extensions, Backend, Counter, Decimals),
-    *(Results, ModuleData, Warnings, Logging, Builtins, PandasOptions, NumpyOptions),
+    *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
     *(Configuration, Customised, Comms, Widgets, Random, NumpyRandom),
 )

@@ -1,6 +1,7 @@
 """Settings of the standard library: warnings, logging, decimal arithmetic, builtins."""
 
 import builtins
+import copyreg
 import importlib
 import logging
 import sys
@@ -105,6 +106,28 @@ class Decimals(Provider):
             table = getattr(context, kind)
             for signal in table:
                 table[signal] = signal.__name__ in value[kind]
+
+
+class Copying(Provider):
+    """Ways of pickling that cells registered for a type."""
+
+    name = "copyreg"
+    in_graph = True
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._pristine = dict(copyreg.dispatch_table)
+
+    def collect(self) -> Any:
+        """Functions by type."""
+        now = copyreg.dispatch_table
+        if now == self._pristine:
+            return None
+        return {kind: way for kind, way in now.items() if self._pristine.get(kind) is not way} or None
+
+    def apply(self, value: dict[Any, Any]) -> None:
+        """Register them."""
+        copyreg.dispatch_table.update(value)
 
 
 class Builtins(Provider):

@@ -9,7 +9,7 @@ from worker.state.programs import read, sections
 PROGRAMS = {
     f"{section}: {name}": cells
     for section in sections()
-    if section != "lost"
+    if section not in ("lost", "differs")
     for name, cells in read(section).items()
 }
 

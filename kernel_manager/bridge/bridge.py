@@ -25,6 +25,7 @@ from kernel_manager.client.errors import KernelError, SessionNotFound
 
 log = logging.getLogger(__name__)
 
+_BUSY = {"execution_state": "busy"}
 _URGENT = frozenset({"interrupt_request", "shutdown_request"})
 """Control requests that must not wait behind another one."""
 
@@ -131,6 +132,7 @@ class Bridge:
     async def _serve_shell(self) -> None:
         while True:
             request = await self._shell.get()
+            await self._comms.join()  # what the front end sent before reaches the broker before
             if self._to_abort > 0:
                 self._to_abort -= 1
                 if request.is_cell:
@@ -155,6 +157,7 @@ class Bridge:
             accepted = asyncio.ensure_future(request.accepted.wait())
             await asyncio.wait({served, accepted}, return_when=asyncio.FIRST_COMPLETED)
             accepted.cancel()
+            self._comms.task_done()
 
     async def _serve(self, request: Request) -> None:
         try:
@@ -215,7 +218,8 @@ class Bridge:
         match event["event"]:
             case "message":
                 line.resolve()
-                self._voice.relay(event, request.idents)
+                if not (line.said_busy and event["content"] == _BUSY):
+                    self._voice.relay(event, request.idents)
                 if event["msg_type"] == "execute_reply":
                     self._abort_rest_after(request, event["content"].get("status"))
             case "accepted":

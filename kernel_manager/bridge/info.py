@@ -54,6 +54,7 @@ class KernelInfo:
         self._patience = patience
         self._known: Json | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._asked_at = 0.0
 
     async def content(self) -> Json:
         """The content of a kernel_info_reply."""
@@ -68,11 +69,14 @@ class KernelInfo:
             await asyncio.wait({self._asking})
 
     async def _ask(self) -> None:
-        # The question outlives the wait: front ends repeat theirs impatiently.
+        # The question outlives the wait: front ends repeat theirs impatiently, and none of them waits anew.
+        loop = asyncio.get_running_loop()
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(self._learn())
-        if self._patience:
-            await asyncio.wait({self._asking}, timeout=self._patience)
+            self._asked_at = loop.time()
+            self._asking = loop.create_task(self._learn())
+        left = self._asked_at + self._patience - loop.time()
+        if left > 0:
+            await asyncio.wait({self._asking}, timeout=left)
 
     async def _learn(self) -> None:
         try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-DELAY = 1.0
+DELAY = 2.0
 """Seconds a cell may wait before anything is said."""
 
 
@@ -17,6 +17,8 @@ class WaitingLine:
         self._shown = False
         self._resolved = False
         self._reason = ""
+        self.said_busy = False
+        """Whether `busy` was published, which must come before anything else that belongs to a cell."""
 
     def show(self, reason: str) -> None:
         """Say why the cell waits, if it still does after `DELAY`."""
@@ -25,8 +27,9 @@ class WaitingLine:
             self._timer = asyncio.get_running_loop().call_later(DELAY, self._say)
 
     def _say(self) -> None:
-        self._shown = True
+        self._shown = self.said_busy = True
         text = f"Serverless Python: waiting ({self._reason})\n"
+        self._publish("status", {"execution_state": "busy"})
         self._publish("stream", {"name": "stderr", "text": text})
 
     def resolve(self) -> None:

@@ -13,6 +13,8 @@ from itertools import pairwise
 from typing import Any
 
 MAGIC = b"SIK1"
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # bound here: user code may replace json.dumps
+_from_json = json.JSONDecoder().decode
 _PREFIX = struct.Struct("!4sII")
 _LENGTH = struct.Struct("!Q")
 
@@ -36,7 +38,7 @@ class Frame:
 
 def encode(frame: Frame) -> list[bytes]:
     """The frame as buffers to write in order (parts are not copied)."""
-    head = json.dumps({**frame.head, "kind": frame.kind}, separators=(",", ":")).encode()
+    head = _to_json({**frame.head, "kind": frame.kind}).encode()
     lengths = b"".join(_LENGTH.pack(len(part)) for part in frame.parts)
     return [_PREFIX.pack(MAGIC, len(head), len(frame.parts)) + lengths + head, *frame.parts]
 
@@ -92,7 +94,7 @@ class FrameDecoder:
 
 def _read_head(raw: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        head = json.loads(raw)
+        head = _from_json(raw.decode())
     except ValueError as error:
         raise FrameError("frame head is not JSON") from error
     except RecursionError as error:

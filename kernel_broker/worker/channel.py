@@ -113,9 +113,12 @@ class Channel:
         if not data:
             self._close()
             return
-        self._decoder.feed(data)
-        for frame in self._decoder:
-            self._on_frame(frame)
+        try:
+            self._decoder.feed(data)
+            for frame in self._decoder:
+                self._on_frame(frame)
+        except Exception:  # user code has broken what this process stands on: better none than a deaf one
+            self._close()
 
     def _relayed(self) -> None:
         decoder = FrameDecoder()

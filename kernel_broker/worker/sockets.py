@@ -17,6 +17,8 @@ from jupyter_client.session import DELIM
 from kernel_broker.wire.frames import Frame
 from kernel_broker.worker.channel import Channel
 
+_from_json = json.JSONDecoder().decode  # bound here: user code may replace json.loads
+
 
 class Outlet:
     """Where every stand-in socket sends; connected to the channel after the fork."""
@@ -34,10 +36,10 @@ class Outlet:
             return
         start = wire.index(DELIM) + 2
         parts = [bytes(part) for part in wire[start:]]
-        msg_type = json.loads(parts[0])["msg_type"]
-        head = {"ch": channel, "type": msg_type, "parent": json.loads(parts[1]).get("msg_id", "")}
+        msg_type = _from_json(parts[0].decode())["msg_type"]
+        head = {"ch": channel, "type": msg_type, "parent": _from_json(parts[1].decode()).get("msg_id", "")}
         if msg_type == "status":
-            head["state"] = json.loads(parts[3])["execution_state"]
+            head["state"] = _from_json(parts[3].decode())["execution_state"]
         self.channel.send(Frame("jupyter", head, parts))
 
 

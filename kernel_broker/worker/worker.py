@@ -28,6 +28,8 @@ from kernel_broker.worker.state.engine import StateEngine
 from kernel_broker.worker.state.errors import StateError
 
 _QUIET_SECONDS = 0.25
+_BROKEN = 70
+"""Exit status of a process that user code has damaged beyond answering (EX_SOFTWARE)."""
 
 STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close"})
 """Requests after which the namespace may have changed."""
@@ -57,6 +59,7 @@ class Worker:
         self._control_loop.call_soon(self._channel.open, self._on_frame, self._on_broker_gone)
         self._app.awaken(self._control, self._channel)
         self._context.run(self._kernel.start)
+        self._wake_on_signals()
         self._control.start()
         while not self._ending:  # `quit` and libraries that stop the loop do not end a session
             try:
@@ -65,6 +68,15 @@ class Worker:
                 continue
             finally:
                 self._app.shell.exit_now = False
+
+    def _wake_on_signals(self) -> None:
+        """Have the main loop woken by signals: one that comes just before it sleeps would else be lost."""
+        woken, wake = socket.socketpair()
+        for end in (woken, wake):
+            end.setblocking(False)
+        self._loop.add_reader(woken, woken.recv, 4096)
+        self._wakers = (woken, wake)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
 
     # -- on the control thread -------------------------------------------------------------------
 
@@ -138,7 +150,10 @@ class Worker:
             failure = traceback.format_exc()
         head = frame.head
         stateful = head["type"] in STATEFUL and not self._kernel._main_asyncio_lock.locked()
-        self._finish(head["id"], stateful, failure)
+        try:
+            self._finish(head["id"], stateful, failure)
+        except Exception:  # user code has broken what this process stands on: better none than a silent one
+            os._exit(_BROKEN)
 
     def _finish(self, msg_id: str, stateful: bool, failure: str | None) -> None:
         """Tell the broker that a request is done, with what it changed."""

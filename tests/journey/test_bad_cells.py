@@ -79,6 +79,8 @@ SURVIVED = {
     "sys.stdout closed": "import sys; sys.stdout.close()",
     "sys.stdout gone": "import sys; del sys.stdout; del sys.stderr",
     "builtins deleted": "import builtins\nfor n in ('len', 'print', 'isinstance', 'open'): delattr(builtins, n)",
+    "json.dumps replaced": "import json; json.dumps = json.loads = None",
+    "builtins replaced": "import builtins; builtins.len = builtins.dict = builtins.type = 'nonsense'",
     "IPython's own names deleted": "del In, Out, get_ipython",
     "the event loop stopped": "import asyncio; asyncio.get_event_loop().stop()",
     "signals ignored": "import signal\nfor s in (2, 15): signal.signal(s, signal.SIG_IGN)",

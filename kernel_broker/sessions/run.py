@@ -143,7 +143,11 @@ class Run:
 
     def warn(self, text: str) -> None:
         """Tell the user something, on the cell's standard error."""
-        content = {"name": "stderr", "text": f"Serverless Python: {text}\n"}
+        self.tell(f"Serverless Python: {text}")
+
+    def tell(self, line: str) -> None:
+        """The same with a line that says who speaks."""
+        content = {"name": "stderr", "text": f"{line}\n"}
         self.log.append(self.answer("iopub", "stream", content).to_line)
 
     def answer(self, channel: Channel, msg_type: str, content: Json) -> Message:

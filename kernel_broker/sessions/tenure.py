@@ -111,6 +111,9 @@ class Tenure:
     async def settle(self, run: Run | None, head: Json, parts: Sequence[bytes]) -> Outcome:
         """Commit what a `done` frame brings, if anything; how the run ends."""
         change = head.get("commit")
+        if run is not None:
+            for notice in head.get("notices", ()):
+                run.tell(notice)
         outcome = Outcome(
             status=_status(run),
             revision=self.revision,

@@ -114,3 +114,13 @@ def test_health_and_metrics(broker: Broker) -> None:
     metrics = broker.http.get("/metrics").text
     assert 'serverless_kernel_sessions{state="warm"}' in metrics
     assert 'serverless_kernel_runs_total{status="ok"}' in metrics
+
+
+def test_half_a_surrogate_pair_in_a_header_harms_nobody(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker()
+    session_id, other = broker.create(), broker.create()
+    body = b'{"code": "1", "header": {"msg_id": "\\ud800"}}'
+    headers = JSON | {"Accept": "application/json"}
+    answer = broker.http.post(f"/v1/sessions/{session_id}/execute", content=body, headers=headers)
+    assert refusal(answer) == (500, "kernel_failed")
+    assert broker.text(session_id, "1") == broker.text(other, "1") == "1"

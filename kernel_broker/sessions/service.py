@@ -16,7 +16,7 @@ from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import SessionLimits, Surroundings
-from kernel_broker.store.contract import SessionRecord, StaleLease, Store, StoreUnavailable
+from kernel_broker.store.contract import SessionMissing, SessionRecord, StaleLease, Store, StoreUnavailable
 from kernel_broker.wire.ids import Revision, RunId, SessionId
 
 log = logging.getLogger(__name__)
@@ -87,11 +87,14 @@ class Sessions:
     async def _drain(self) -> None:
         """Take no new cell; return when none runs any more, every lease released."""
         self._draining = True
-        await asyncio.gather(*(live.evict() for live in list(self._live.values())))
+        evictions = (live.evict() for live in list(self._live.values()))
+        for result in await asyncio.gather(*evictions, return_exceptions=True):
+            if isinstance(result, Exception):
+                log.warning("a session could not be let go: %s", result)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> object:
         assert self._tasks is not None
-        return self._tasks.create_task(work)
+        return self._tasks.create_task(_guarded(work))
 
     @property
     def busy(self) -> bool:
@@ -253,7 +256,7 @@ class Sessions:
 
     async def _keep_up(self) -> None:
         """Renew leases, drop idle workers, collect garbage, until cancelled."""
-        tick = min(self._limits.lease_ttl / 3, self._upkeep.worker_idle)
+        tick = max(0.1, min(self._limits.lease_ttl / 3, self._upkeep.worker_idle))
         next_collection = self._clock() + self._upkeep.collect_every
         while True:
             await asyncio.sleep(tick)
@@ -271,10 +274,20 @@ class Sessions:
             if live.state != "running" and idle and not live.has_background:
                 await live.evict()
             await live.tenure.renew()
-        except StaleLease:
-            log.warning("session %s was taken over by another pod", session_id)
+        except (StaleLease, SessionMissing):
+            log.warning("session %s was taken over by another pod, or deleted there", session_id)
             live.lose()
         except StoreUnavailable:
             log.warning("the store does not answer; leases cannot be renewed")
-        if live.forgettable:
-            self._live.pop(session_id, None)
+        except Exception:
+            log.exception("session %s could not be looked after", session_id)
+        if live.forgettable and self._live.get(session_id) is live:
+            del self._live[session_id]
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> None:
+    """One session's bug must not end the others, which share its group of tasks."""
+    try:
+        await work
+    except Exception:
+        log.exception("a task failed")

@@ -44,7 +44,11 @@ class Launched:
 
     def has_ended(self) -> bool:
         """Whether the process is gone."""
-        return self._pidfd is None or bool(select.select([self._pidfd], [], [], 0)[0])
+        if self._pidfd is None:
+            return True
+        poller = select.poll()  # `select.select` takes no descriptor above 1023, and servers have many
+        poller.register(self._pidfd, select.POLLIN)
+        return bool(poller.poll(0))
 
     def close(self) -> None:
         """Forget the process."""

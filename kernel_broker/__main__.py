@@ -60,6 +60,7 @@ async def serve(settings: Settings) -> None:
         ws="none",
     )
     server = uvicorn.Server(config)
+    await app.state.store.open()  # before anything else, so that its refusal is the one thing that is said
     async with asyncio.TaskGroup() as tasks:
         watcher = None
         if settings.idle_exit:

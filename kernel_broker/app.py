@@ -42,7 +42,6 @@ def make_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await store.open()
         try:
             async with asyncio.TaskGroup() as tasks:
                 forking = tasks.create_task(pool.run())

@@ -19,7 +19,7 @@ class SettingsError(ValueError):
 def default_store_url() -> str:
     """The embedded store in the user's data directory."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return f"sqlite:///{base}/serverless-ipykernel/store.db"
+    return f"sqlite://{base}/serverless-ipykernel/store.db"
 
 
 def setting(default: Any, text: str) -> Any:
@@ -48,7 +48,9 @@ class Settings:
     patience: float = setting(30.0, "seconds a cell waits for a worker or the store before it fails")
     line: int = setting(1000, "requests that may wait for one session")
     run_log: int = setting(16 * 2**20, "bytes of a run's output kept in memory for slow or late readers")
-    output: int = setting(64 * 2**20, "bytes of output of one cell; the rest is dropped, and said so")
+    output: int = setting(
+        64 * 2**20, "bytes of output of one cell, to the next whole message; the rest is dropped, and said so"
+    )
     request_bytes: int = setting(64 * 2**20, "bytes of a request's body at most")
     idle_exit: float = setting(0.0, "seconds without any request or running cell until the broker ends "
                                     "itself; 0: never")  # fmt: skip
@@ -102,6 +104,12 @@ def _resolve(settings: Settings) -> Settings:
         if not values["token"]:
             raise SettingsError(f"{PREFIX}TOKEN_FILE is empty")
     values["store_url"] = settings.store_url or default_store_url()
+    if settings.port > 65535:
+        raise SettingsError(f"{PREFIX}PORT must be at most 65535")
+    if settings.uds and not Path(settings.uds).parent.is_dir():
+        raise SettingsError(f"{PREFIX}UDS: there is no folder {str(Path(settings.uds).parent)!r}")
+    if settings.workers < 1:
+        raise SettingsError(f"{PREFIX}WORKERS must be at least 1")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
     return Settings(**values)

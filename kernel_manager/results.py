@@ -178,6 +178,11 @@ class Execution:
         return self.result.text if self.result is not None else None
 
     @property
+    def html(self) -> str | None:
+        """The HTML of the last expression's value; None if it has none."""
+        return self.result.html if self.result is not None else None
+
+    @property
     def stdout(self) -> str:
         """What the cell printed."""
         return self._read_stream("stdout")

@@ -51,12 +51,15 @@ async def _on_broker_error(_: Request, error: Exception) -> JSONResponse:
     return to_response(error.problem)
 
 
-async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     places = [
         f"{'.'.join(str(part) for part in item['loc'] if part != 'body') or 'body'}: {item['msg']}"
         for item in error.errors()
     ]
+    sent = request.headers.get("content-type", "")
+    if request.method in ("POST", "PUT") and "json" not in sent:
+        places.append(f"send the body with Content-Type: application/json, not {sent or 'none'}")
     malformed = any(item["type"] == "json_invalid" for item in error.errors())
     return to_response(Problem("bad_request" if malformed else "invalid", "; ".join(places)))
 

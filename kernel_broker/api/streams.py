@@ -65,7 +65,7 @@ async def respond(log: RunLog, run_id: str, form: str, after: int = -1) -> Respo
         outputs = Outputs()
         await outputs.collect(log.follow(-1))
         if (problem := outputs.end.get("problem")) is not None:
-            return _problem_response(problem)
+            return _problem_response({**problem, "run_id": run_id, "outputs": outputs.outputs})
         return JSONResponse(outputs.result(run_id))
     lines = log.follow(after)
     if form == SSE:

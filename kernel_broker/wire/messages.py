@@ -43,7 +43,7 @@ class Message:
     def to_line(self, seq: int) -> bytes:
         """The message as one NDJSON event line, numbered `seq`."""
         buffers = ",".join(f'"{b64encode(part).decode()}"' for part in self.buffers)
-        return b"".join(
+        line = b"".join(
             (
                 f'{{"event":"message","seq":{seq},"channel":"{self.channel}",'.encode(),
                 b'"msg_type":' + json.dumps(self.msg_type).encode(),
@@ -51,6 +51,14 @@ class Message:
                 b',"parent_header":' + self.parent_header,
                 b',"metadata":' + self.metadata,
                 b',"content":' + self.content,
-                f',"buffers":[{buffers}]}}\n'.encode(),
+                f',"buffers":[{buffers}]}}'.encode(),
             )
         )
+        return _one_line_of_text(line)
+
+
+def _one_line_of_text(line: bytes) -> bytes:
+    """UTF-8 on one line, whatever the worker sent: half a surrogate pair comes as a byte that is no text."""
+    if not line.isascii():
+        line = line.decode("utf-8", "replace").encode()
+    return line.replace(b"\n", b" ") + b"\n"

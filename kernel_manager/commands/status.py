@@ -43,7 +43,8 @@ async def _look(settings: Settings) -> dict[str, Any]:
         found: dict[str, Any] = {"broker": str(settings.endpoint)}
     else:
         local = read_status(settings.local)
-        found = {"broker": f"local, unix:{settings.local.socket}"}
+        log, state_dir = str(settings.local.log_file), str(settings.local.state_dir)
+        found = {"broker": f"local, unix:{settings.local.socket}", "log": log, "store": state_dir}
         if not local.listening:
             state = "starting or ending" if local.running else "not running; the next cell starts it"
             return {**found, "state": state}

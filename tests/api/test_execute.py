@@ -224,7 +224,11 @@ def test_restart_gives_a_fresh_namespace(broker: Broker) -> None:
 
 def test_background_output_is_followed_until_it_ends(broker: Broker) -> None:
     session_id = broker.create()
-    code = "import threading, time\ndef late():\n    time.sleep(0.3); print('late')\nthreading.Thread(target=late).start()"
+    code = (
+        "import threading, time\n"
+        "def late():\n    time.sleep(0.3); print('late')\n"
+        "threading.Thread(target=late).start()"
+    )
     assert stream(broker, session_id, code)[-1]["background"] is True
     events = lines(broker.http.get(f"/v1/sessions/{session_id}/runs/background"))
     assert "late" in json.dumps(events)

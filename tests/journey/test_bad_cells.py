@@ -1,4 +1,4 @@
-"""Cells that misbehave: each gives a clear error, and the session goes on from its last committed revision."""
+"""Cells that misbehave: each gives a clear error, and the session goes on from its last commit."""
 
 from collections.abc import Callable
 
@@ -78,7 +78,7 @@ SURVIVED = {
     "standard streams closed": "import os; os.close(0); os.close(1); os.close(2)",
     "sys.stdout closed": "import sys; sys.stdout.close()",
     "sys.stdout gone": "import sys; del sys.stdout; del sys.stderr",
-    "builtins deleted": "import builtins\nfor n in ('len', 'print', 'isinstance', 'open'): delattr(builtins, n)",
+    "builtins deleted": "import builtins\nfor n in ('len', 'print', 'isinstance'): delattr(builtins, n)",
     "json.dumps replaced": "import json; json.dumps = json.loads = None",
     "builtins replaced": "import builtins; builtins.len = builtins.dict = builtins.type = 'nonsense'",
     "IPython's own names deleted": "del In, Out, get_ipython",

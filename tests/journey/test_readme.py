@@ -88,6 +88,10 @@ def test_help_lists_every_setting() -> None:
         ("STORE_URL", "mysql://x", "mysql"),
         ("TOKEN_FILE", "/nowhere/token", "TOKEN_FILE cannot be read"),
         ("LOG_LEVEL", "loud", "must be debug"),
+        ("PORT", "99999", "at most 65535"),
+        ("WORKERS", "0", "at least 1"),
+        ("UDS", "/no/such/place/x.sock", "no folder '/no/such/place'"),
+        ("STORE_URL", "redis://127.0.0.1:1", "Redis"),
     ],
 )
 def test_a_bad_setting_is_told_in_one_line(

@@ -1,9 +1,11 @@
 """A broker that is told to stop lets running cells end, commits them, and goes."""
 
 import signal
+import threading
 from collections.abc import Callable
 
 from fixtures.broker import Broker
+from fixtures.redis_server import RedisServer
 
 
 def run_until_it_prints(broker: Broker, session_id: str, code: str) -> None:
@@ -45,3 +47,20 @@ def test_an_idle_broker_ends_itself_and_one_with_a_running_cell_does_not(
     assert broker.wait_exit() == 0
     broker.start()
     assert broker.text(session_id, "x") == "'done'"
+
+
+def test_a_session_that_cannot_be_let_go_does_not_cut_short_the_cell_of_another(
+    make_redis_server: Callable[..., RedisServer], make_broker: Callable[..., Broker]
+) -> None:
+    redis = make_redis_server()
+    broker = make_broker(redis.url)
+    idle, busy = broker.create(), broker.create()
+    broker.text(idle, "1")
+    run_until_it_prints(broker, busy, "import time; print('on', flush=True); time.sleep(2); x = 'done'")
+    redis.stop()
+    back = threading.Timer(1, redis.start)
+    back.start()
+    assert broker.stop(signal.SIGTERM) == 0
+    back.join()
+    broker.start()
+    assert broker.text(busy, "x") == "'done'"

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 import pytest
 from backends import Backend, fake_client, redis_backend, sqlite_backend
-from conftest import BACKENDS
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from redis.asyncio import Redis
 
+from conftest import BACKENDS
 from kernel_broker.store.contract import (
     ChunkMissing,
     Commit,

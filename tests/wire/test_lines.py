@@ -29,6 +29,13 @@ def test_a_message_keeps_its_parts(text: str, buffers: list[bytes]) -> None:
     assert [b64decode(part) for part in event["buffers"]] == buffers
 
 
+def test_bytes_that_are_no_text_and_line_breaks_cannot_break_a_stream() -> None:
+    content = b'{"text":"a\x80b",\n"n":1}'
+    line = Message("iopub", "stream", "p", b"{}", b"{}", b"{}", content).to_line(0)
+    assert line.count(b"\n") == 1
+    assert read_line(line)["content"] == {"text": "a\ufffdb", "n": 1}
+
+
 @pytest.mark.parametrize(
     "line", ["request timeout", "", "[]", "{}", '{"event":1,"seq":1}', '{"event":"end"}']
 )

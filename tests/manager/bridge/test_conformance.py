@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
+from jupyter_kernel_test import IopubWelcomeTests, KernelTests
+
 from fixtures.broker import Broker
 from fixtures.kernel import ARGV, PROVISIONED, write_kernelspecs
-from jupyter_kernel_test import IopubWelcomeTests, KernelTests
 
 pytestmark = pytest.mark.conformance
 

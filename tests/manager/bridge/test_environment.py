@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from fixtures.broker import Broker
 from fixtures.kernel import ARGV, PROVISIONED, LocalBroker, running_kernel
-
 from kernel_manager.bridge.environment import session_environment
 
 SHOW = "import os; print(os.getcwd(), *[os.environ.get(n) for n in ('MY_SECRET', 'KERNEL_MINE', 'TZ')])"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fixtures.broker import Broker
 from fixtures.ipykernel_sdist import fetch, run
 

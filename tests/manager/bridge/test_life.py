@@ -7,9 +7,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from jupyter_client.manager import AsyncKernelManager
+
 from fixtures.broker import Broker
 from fixtures.kernel import ARGV, PROVISIONED, Kernel, LocalBroker, running_kernel
-from jupyter_client.manager import AsyncKernelManager
 
 
 def session(broker: Broker, kernel: Kernel) -> dict[str, object]:

@@ -4,9 +4,10 @@ from queue import Empty
 from typing import Any
 
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+
 from fixtures.broker import Broker
 from fixtures.kernel import Kernel, running_kernel
-from jupyter_client.blocking.client import BlockingKernelClient
 
 
 def test_a_cell_prints_and_returns(kernel: Kernel) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from fixtures.state_lab import Bench, Sitting
 from worker.state.programs import read
 

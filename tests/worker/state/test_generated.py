@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from fixtures.state_lab import Bench, Sitting
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from fixtures.state_lab import Bench, Sitting
 
 COUNT = int(os.environ.get("STATE_PROGRAMS", "15"))
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from fixtures.state_lab import Bench, Sitting
 
+from fixtures.state_lab import Bench, Sitting
 from kernel_broker.worker.state import chunks, manifest
 from kernel_broker.worker.state.errors import StateCorrupt, StateMismatch
 

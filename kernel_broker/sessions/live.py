@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from kernel_broker.errors import BrokerError, CellTimeout, Conflict, NotFound
+from kernel_broker.errors import BrokerError, CellTimeout, Conflict
 from kernel_broker.metrics import RUN_SECONDS, RUNS
 from kernel_broker.pool.handle import WorkerLost
 from kernel_broker.sessions.failures import Interrupted, as_broker_error, fail
@@ -16,7 +16,7 @@ from kernel_broker.sessions.surroundings import Surroundings
 from kernel_broker.sessions.tenure import Tenure
 from kernel_broker.sessions.turn import Turn
 from kernel_broker.sessions.warm import WarmWorker
-from kernel_broker.store.contract import SessionRecord, StaleLease
+from kernel_broker.store.contract import RevisionMismatch, SessionMissing, SessionRecord, StaleLease
 from kernel_broker.wire.ids import RunId
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,7 @@ class LiveSession:
         self._refuse_if_stopped(run)
         if run.executes:
             known = await self.tenure.begin(run)
+            self._refuse_if_stopped(run)
             if known is not None:
                 replay(run, known, self.tenure.revision)
                 return
@@ -142,7 +143,7 @@ class LiveSession:
             await self._residence.drop()
 
     def _fail(self, run: Run, error: BaseException) -> None:
-        if isinstance(error, StaleLease):
+        if isinstance(error, StaleLease | RevisionMismatch | SessionMissing):
             self.lose()
         if isinstance(error, WorkerLost) and self._stopped_because is not None:
             error = Interrupted(self._stopped_because)
@@ -192,20 +193,21 @@ class LiveSession:
         """A fresh namespace under the same id; whatever runs or waits is stopped."""
         await self._stop_all("the session was restarted")
         run = Run(self.tenure.session_id, RunId("restart"), Request("control", "", {"msg_id": ""}, {}))
-        async with self._turn.take(lambda _: None):
+        async with self._turn.take():
+            await self._residence.drop()  # a run that was on its way to a worker has made one meanwhile
             await self.tenure.reset(run)
             self._stopped_because = None
 
     async def evict(self) -> None:
         """Drop the warm worker once it is idle, and give the lease up."""
-        async with self._turn.take(lambda _: None):
+        async with self._turn.take():
             await self._residence.drop()
             await self.tenure.release()
 
     async def end(self, because: str) -> None:
         """Stop everything, for good."""
         await self._stop_all(because)
-        await self.tenure.release()
+        await self.evict()
 
     async def _stop_all(self, because: str) -> None:
         self._stopped_because = because
@@ -224,10 +226,3 @@ class LiveSession:
         for run_id, run in list(self._runs.items()):
             if run.finished_at is not None and run.finished_at < horizon:
                 del self._runs[run_id]
-
-    def require(self, run_id: RunId) -> RunLog:
-        """The log of a run; raises `NotFound`."""
-        found = self.find(run_id)
-        if found is None:
-            raise NotFound(f"no run {run_id!r} in this session", code="run_not_found")
-        return found

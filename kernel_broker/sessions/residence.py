@@ -36,38 +36,45 @@ class Residence:
     @property
     def warm(self) -> WarmWorker | None:
         """The worker that holds the namespace, if one does and lives."""
-        return self._warm if self._warm is not None and self._warm.lost is None else None
+        return self._warm if self._warm is not None and self._warm.usable else None
 
     async def warm_up(self, run: Run) -> WarmWorker:
         """The warm worker, made from the committed state if need be; raises `BrokerError`, `WorkerLost`."""
         if self.warm is not None:
+            if await self._tenure.make_sure(run):
+                await self.warm.acknowledge()
             return self.warm
         await self.drop()
         await self._tenure.hold(run)
+        await self._tenure.make_sure(run)
         self._check_runtime()
-        around, session_id = self._around, self._tenure.session_id
+        around = self._around
         entries = await self._tenure.load(run)
         if around.pool.info is None:
             run.queue(1, "the pod is loading its libraries")
         worker = await around.pool.acquire(around.limits.patience)
         ports = Ports(
-            fetch=lambda ids: around.store.get_chunks(session_id, ids),
-            keep=lambda chunks: around.store.put_chunks(session_id, chunks),
+            fetch=lambda ids: self._tenure.fetch(ids, run),
+            keep=lambda chunks: self._tenure.keep(chunks, self._speaker),
             settle=self._tenure.settle,
             stray=self._stray,
             quiet=self.end_background,
         )
         self._warm = warm = WarmWorker(worker, ports)
-        around.spawn(warm.pump())
-        document = self._tenure.document
-        birth = {"session_id": session_id, "key": document.key, "cwd": document.cwd, "env": document.env}
-        ready = await warm.enter(birth, entries)
+        around.spawn(self._attend(warm))
+        ready = await warm.enter(self._tenure.birth(), entries)
         if ready["failure"] is not None:
             await self.drop()
             raise _unreadable(ready["failure"], self._tenure)
         if ready["problem"] is not None:
             run.warn(ready["problem"])
         return warm
+
+    async def _attend(self, warm: WarmWorker) -> None:
+        await warm.pump()
+        await self._around.pool.release(warm.worker)
+        if self._warm is warm:
+            self.end_background()
 
     def _check_runtime(self) -> None:
         runtime = self._tenure.document.runtime
@@ -82,16 +89,20 @@ class Residence:
             )
 
     async def drop(self) -> None:
-        """End the worker; the committed state stays."""
-        warm, self._warm = self._warm, None
-        if warm is not None:
-            await self._around.pool.release(warm.worker)
-        self.end_background()
+        """End the worker, a commit that is under way included; the committed state stays."""
+        warm = self._warm
+        if warm is None:
+            return
+        await warm.close()
+        await self._around.pool.release(warm.worker)
+        if self._warm is warm:
+            self._warm = None
+            self.end_background()
 
     def kill(self) -> None:
         """End the worker at once: what it holds is not the session any more."""
         if self._warm is not None:
-            self._warm.worker.kill()
+            self._warm.abandon()
 
     @contextmanager
     def speak_through(self, run: Run) -> Iterator[None]:

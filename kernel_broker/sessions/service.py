@@ -77,18 +77,19 @@ class Sessions:
                 yield
             finally:
                 upkeep.cancel()
-                with suppress(TimeoutError, StoreUnavailable):
+                with suppress(TimeoutError):
                     async with asyncio.timeout(self._limits.grace):
                         await self._drain()
-                for live in list(self._live.values()):
-                    with suppress(StoreUnavailable):
-                        await live.end("the broker is shutting down")
+                await self._each(lambda live: live.end("the broker is shutting down"))
 
     async def _drain(self) -> None:
         """Take no new cell; return when none runs any more, every lease released."""
         self._draining = True
-        evictions = (live.evict() for live in list(self._live.values()))
-        for result in await asyncio.gather(*evictions, return_exceptions=True):
+        await self._each(LiveSession.evict)
+
+    async def _each(self, let_go: Callable[[LiveSession], Coroutine[Any, Any, None]]) -> None:
+        work = map(let_go, list(self._live.values()))
+        for result in await asyncio.gather(*work, return_exceptions=True):
             if isinstance(result, Exception):
                 log.warning("a session could not be let go: %s", result)
 
@@ -173,8 +174,8 @@ class Sessions:
 
     async def interrupt(self, owner: str, session_id: SessionId) -> None:
         """Interrupt what runs; nothing happens if nothing does."""
-        await self._record(owner, session_id)
-        if (live := self._live.get(session_id)) is not None:
+        live = await self._here(owner, session_id)
+        if live is not None:
             await live.interrupt()
 
     async def answer_input(self, owner: str, session_id: SessionId, value: str) -> None:
@@ -200,8 +201,7 @@ class Sessions:
 
     async def attach(self, owner: str, session_id: SessionId, run_id: RunId) -> RunLog:
         """The log of a run: from memory, or what was stored of it when it finished."""
-        await self._record(owner, session_id)
-        live = self._live.get(session_id)
+        live = await self._here(owner, session_id)
         found = live.find(run_id) if live is not None else None
         if found is not None:
             return found
@@ -220,6 +220,13 @@ class Sessions:
         if record is None or record.owner != owner:
             raise NotFound(f"no session {session_id!r}", code="session_not_found")
         return record
+
+    async def _here(self, owner: str, session_id: SessionId) -> LiveSession | None:
+        """The session if it is at this pod: then the store need not answer; raises `NotFound`."""
+        live = self._live.get(session_id)
+        if live is None or live.tenure.record.owner != owner:
+            await self._record(owner, session_id)
+        return live
 
     async def _get(self, owner: str, session_id: SessionId) -> LiveSession:
         live = self._live.get(session_id)

@@ -1,12 +1,13 @@
 """A session's durable side as this pod sees it: record, document, lease, commits."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
 from typing import Any, TypeVar
 
-from kernel_broker.errors import Conflict
+from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.surroundings import Surroundings
@@ -36,6 +37,7 @@ class Tenure:
     def __init__(self, record: SessionRecord, around: Surroundings) -> None:
         self._around = around
         self._lease: Lease | None = None
+        self._unsure: Commit | None = None
         self._take(record)
 
     def _take(self, record: SessionRecord) -> None:
@@ -84,6 +86,19 @@ class Tenure:
     async def load(self, run: Run) -> dict[str, bytes]:
         """The entries of the committed state; the lease must be held."""
         return await self._patiently(lambda: self._around.store.entries(self.session_id), run)
+
+    def birth(self) -> Json:
+        """What a worker is told of the session that moves in."""
+        document = self.document
+        return {"session_id": self.session_id, "key": document.key, "cwd": document.cwd, "env": document.env}
+
+    async def fetch(self, ids: Collection[ChunkId], run: Run) -> Mapping[ChunkId, bytes]:
+        """Chunks of the committed state."""
+        return await self._patiently(lambda: self._around.store.get_chunks(self.session_id, ids), run)
+
+    async def keep(self, chunks: Mapping[ChunkId, bytes], run: Run | None) -> None:
+        """Write chunks that a commit is going to refer to."""
+        await self._patiently(lambda: self._around.store.put_chunks(self.session_id, chunks), run)
 
     async def begin(self, run: Run) -> RunRecord | None:
         """Record that the run starts; what is known of it, if it has started before."""
@@ -143,10 +158,24 @@ class Tenure:
             drop=[ChunkId(i) for i in change["drop"]],
             run=_run_record(run, outcome),
         )
-        await self._patiently(lambda: self._around.store.commit(commit), run)
-        self.document = document
-        self.record = replace(self.record, revision=outcome.revision, last_activity=commit.at, doc=commit.doc)
+        await self._apply(commit, run)
         return outcome
+
+    async def _apply(self, commit: Commit, run: Run | None) -> None:
+        self._unsure = None
+        try:
+            revision = await self._patiently(lambda: self._around.store.commit(commit), run)
+        except StoreUnavailable:
+            self._unsure = commit
+            raise
+        self._take(replace(self.record, revision=revision, last_activity=commit.at, doc=commit.doc))
+
+    async def make_sure(self, run: Run) -> bool:
+        """Repeat a commit whose outcome is not known, so that it has been made; whether there was one."""
+        unsure = self._unsure
+        if unsure is not None:
+            await self._apply(unsure, run)
+        return unsure is not None
 
     def _require_lease(self) -> Lease:
         if self._lease is None:
@@ -161,20 +190,24 @@ class Tenure:
     async def release(self) -> None:
         """Give the lease up."""
         lease, self._lease = self._lease, None
+        unsure, self._unsure = self._unsure, None
         if lease is not None:
+            if unsure is not None:
+                with suppress(BrokerError):
+                    await self._around.store.commit(unsure)
             await self._around.store.release(lease)
 
     def lose(self) -> None:
         """Somebody else has taken the session."""
-        self._lease = None
+        self._lease = self._unsure = None
 
     async def reset(self, run: Run) -> None:
         """A fresh namespace under the same id; the count starts anew."""
         lease = await self.hold(run)
         document = replace(self.document, execution_count=0, pinned=[], comms={})
         revision = await self._around.store.reset(lease, document.to_bytes(), self._around.clock())
-        self.document = document
-        self.record = replace(self.record, revision=revision, doc=document.to_bytes(), size=0)
+        self._unsure = None
+        self._take(replace(self.record, revision=revision, doc=document.to_bytes(), size=0))
 
 
 def _status(run: Run | None) -> Any:

@@ -22,27 +22,30 @@ class Turn:
         return self._taken
 
     @asynccontextmanager
-    async def take(self, on_wait: Callable[[int], None]) -> AsyncIterator[None]:
-        """Hold the turn for the block. `on_wait(position)` is called while in line, 1 being next."""
+    async def take(self, on_wait: Callable[[int], None] | None = None) -> AsyncIterator[None]:
+        """Hold the turn for the block. `on_wait(position)` is called while in line, 1 being next.
+
+        Without it, the line is never too long: what ends or moves a session must have its turn.
+        """
         await self._wait(on_wait)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _wait(self, on_wait: Callable[[int], None]) -> None:
+    async def _wait(self, on_wait: Callable[[int], None] | None) -> None:
         if not self._taken:
             self._taken = True
             return
-        if len(self._line) >= self._limit:
+        if on_wait is not None and len(self._line) >= self._limit:
             raise LineFull(
                 f"{self._limit} requests wait for this session already; let some of them finish",
                 retry_after=1,
             )
         called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        place = called, on_wait
+        place = called, on_wait or (lambda _: None)
         self._line.append(place)
-        on_wait(len(self._line))
+        place[1](len(self._line))
         try:
             await called
         except asyncio.CancelledError:

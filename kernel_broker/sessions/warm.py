@@ -46,12 +46,15 @@ class WarmWorker:
         self._runs: dict[str, Run] = {}
         self._ready: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._chunks: dict[ChunkId, bytes] = {}
+        self._trouble: BrokerError | None = None
+        self._closed = False
+        self._over = asyncio.Event()
         self.lost: Exit | None = None
 
     @property
-    def busy(self) -> bool:
-        """Whether any request is with the worker."""
-        return bool(self._runs)
+    def usable(self) -> bool:
+        """Whether it holds the session and can be given requests."""
+        return not self._closed and not self._over.is_set()
 
     async def enter(self, birth: Json, entries: Mapping[str, bytes]) -> Json:
         """Give the worker its session and state; its `ready` frame. Raises `WorkerLost`."""
@@ -66,6 +69,8 @@ class WarmWorker:
         Yields a future: resolved when the request is done and committed, or failed with `WorkerLost` or a
         `BrokerError`.
         """
+        if self.lost is not None:
+            raise WorkerLost(str(self.lost))
         self._runs[run.request.msg_id] = run
         try:
             await self.post(run.request, run.request.msg_id)
@@ -83,25 +88,47 @@ class WarmWorker:
         """Answer the worker's `input_request`."""
         await self.worker.send(Frame("stdin", {"value": value}))
 
+    async def acknowledge(self) -> None:
+        """The state that was captured last is in the store after all."""
+        await self.worker.send(Frame("committed", {"ok": True}))
+
+    def abandon(self) -> None:
+        """End the worker; what it says from now on is not heard."""
+        self._closed = True
+        self.worker.kill()
+
+    async def close(self) -> None:
+        """The same, and wait for a commit that is under way: then nothing of it can reach the store."""
+        self.abandon()
+        self.worker.hang_up()
+        await self._over.wait()
+
     async def pump(self) -> None:
         """Route frames until the worker is gone; then every request in flight fails with `WorkerLost`."""
+        trouble: BrokerError | None = None
         try:
             async for frame in self.worker.frames():
+                if self._closed:
+                    break
                 await self._route(frame)
         except WorkerLost:
             pass
+        except BrokerError as error:
+            trouble = error
         except Exception:
             log.exception("a worker's frame could not be handled; ending the worker")
         finally:
+            self._over.set()
             self.worker.kill()
             self.lost = await self.worker.wait_exit()
-            lost = WorkerLost(str(self.lost))
-            waiting: list[asyncio.Future[Any]] = [self._ready, *(run.done for run in self._runs.values())]
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(lost)
-                    future.exception()
-            self._ports.quiet()
+            self._fail(trouble or WorkerLost(str(self.lost)))
+
+    def _fail(self, error: Exception) -> None:
+        waiting: list[asyncio.Future[Any]] = [self._ready, *(run.done for run in self._runs.values())]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()
 
     async def _route(self, frame: Frame) -> None:
         match frame.kind:
@@ -144,11 +171,19 @@ class WarmWorker:
         await run.log.room()
 
     async def _collect(self, chunk_id: ChunkId, data: bytes) -> None:
+        if self._trouble is not None:
+            return  # the commit that needs it fails; the next one brings it again
         self._chunks[chunk_id] = data
         if sum(map(len, self._chunks.values())) >= _CHUNK_BATCH:
-            await self._flush()
+            try:
+                await self._flush()
+            except BrokerError as error:
+                self._trouble = error
 
     async def _flush(self) -> None:
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise trouble
         chunks, self._chunks = self._chunks, {}
         if chunks:
             await self._ports.keep(chunks)

@@ -21,6 +21,7 @@ _BATCH = 2**18
 class _Reader:
     position: int  # number of the next line to take
     lag: int = 0  # bytes written since this reader last caught up
+    waited_for: bool = False  # in vain: it is not waited for again until it has caught up
 
 
 class RunLog:
@@ -52,6 +53,11 @@ class RunLog:
         """The number the next line gets."""
         return self._first + len(self._lines)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the lines kept."""
+        return self._held
+
     def append(self, make_line: Callable[[int], bytes]) -> None:
         """Add one line, made for its number; nothing is added to a log that has ended."""
         if self.ended:
@@ -76,11 +82,15 @@ class RunLog:
         """Wait until the slowest reader is not far behind, but not for ever."""
         try:
             async with asyncio.timeout(STALL_SECONDS):
-                while any(reader.lag > self._limit // 2 for reader in self._readers):
+                while self._far_behind():
                     self._progress.clear()
                     await self._progress.wait()
         except TimeoutError:
-            return
+            for reader in self._far_behind():
+                reader.waited_for = True
+
+    def _far_behind(self) -> list[_Reader]:
+        return [r for r in self._readers if r.lag > self._limit // 2 and not r.waited_for]
 
     def tail(self, limit: int) -> bytes:
         """The newest whole lines within `limit` bytes."""
@@ -122,7 +132,10 @@ class RunLog:
             lines.append(line)
             size += len(line)
             reader.position += 1
-        reader.lag = 0 if reader.position == self.next_seq else max(0, reader.lag - size)
+        if reader.position == self.next_seq:
+            reader.lag, reader.waited_for = 0, False
+        else:
+            reader.lag = max(0, reader.lag - size)
         self._progress.set()
         return b"".join(lines)
 

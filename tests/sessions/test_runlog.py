@@ -71,6 +71,23 @@ async def test_the_writer_waits_for_a_slow_reader_and_not_for_one_that_left() ->
     await waiting
 
 
+async def test_the_writer_waits_only_once_for_a_reader_that_stays_and_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kernel_broker.sessions.runlog.STALL_SECONDS", 0.01)
+    log = RunLog(1000)
+    reader = log.follow(-1)
+    fill(log, 1)
+    await anext(reader)
+    fill(log, 20, size=60)
+    await log.room()
+    fill(log, 20, size=60)
+    monkeypatch.setattr("kernel_broker.sessions.runlog.STALL_SECONDS", 1000)
+    await log.room()
+    log.end(lambda seq: to_line("end", seq))
+    assert [read_line(piece.splitlines()[-1])["event"] async for piece in reader] == ["dropped", "end"]
+
+
 async def test_a_stored_tail_is_followed_like_the_log_itself() -> None:
     log = RunLog(2**20)
     fill(log, 10)

@@ -12,6 +12,7 @@ from kernel_broker.sessions.replay import replay
 from kernel_broker.sessions.residence import Residence
 from kernel_broker.sessions.run import Outcome, Request, Run, make_header
 from kernel_broker.sessions.runlog import RunLog
+from kernel_broker.sessions.runs import Runs
 from kernel_broker.sessions.surroundings import Surroundings
 from kernel_broker.sessions.tenure import Tenure
 from kernel_broker.sessions.turn import Turn
@@ -30,7 +31,7 @@ class LiveSession:
         self._around = around
         self._turn = Turn(around.limits.line)
         self._residence = Residence(self.tenure, around)
-        self._runs: dict[RunId, Run] = {}
+        self._runs = Runs(around.limits.run_log)
         self._current: Run | None = None
         self._stopped_because: str | None = None
         self.last_used = around.clock()
@@ -60,12 +61,15 @@ class LiveSession:
         """The log of a run in memory; the id `background` names the stray output's."""
         if run_id == "background":
             return self._residence.background
-        run = self._runs.get(run_id)
-        return run.log if run is not None else None
+        return self._runs.find(run_id)
+
+    def may_start(self, run_id: RunId) -> bool:
+        """Whether no run has the id, or one that was refused before it began."""
+        return self._runs.may_start(run_id)
 
     def start(self, run: Run) -> None:
         """Begin a run: it goes on whoever reads its log."""
-        self._runs[run.run_id] = run
+        self._runs.begin(run)
         run.accept(self.tenure.revision)
         self.last_used = self._around.clock()
         if self._goes_beside(run):
@@ -154,7 +158,8 @@ class LiveSession:
         fail(run, as_broker_error(error, self.tenure), self.tenure)
 
     def _finished(self, run: Run) -> None:
-        self.last_used = run.finished_at = self._around.clock()
+        self.last_used = self._around.clock()
+        self._runs.end(run, self.last_used)
         if run.outcome is not None:
             RUNS.labels(run.outcome.status).inc()
             RUN_SECONDS.observe(time.monotonic() - run.accepted_at)
@@ -211,7 +216,7 @@ class LiveSession:
 
     async def _stop_all(self, because: str) -> None:
         self._stopped_because = because
-        for run in self._runs.values():
+        for run in self._runs:
             run.interrupted = True
         await self._residence.drop()
 
@@ -222,7 +227,4 @@ class LiveSession:
 
     def forget_old_runs(self) -> None:
         """Let go of the logs of runs that ended a while ago."""
-        horizon = self._around.clock() - self._around.limits.run_memory
-        for run_id, run in list(self._runs.items()):
-            if run.finished_at is not None and run.finished_at < horizon:
-                del self._runs[run_id]
+        self._runs.forget(self._around.clock() - self._around.limits.run_memory)

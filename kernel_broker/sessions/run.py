@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.wire.events import EndStatus, to_line
 from kernel_broker.wire.ids import Revision, RunId, SessionId, new_run_id
-from kernel_broker.wire.messages import PROTOCOL_VERSION, Channel, Message
+from kernel_broker.wire.messages import NOTICE, PROTOCOL_VERSION, Channel, Message
 from kernel_broker.wire.problems import Problem
 
 Json = dict[str, Any]
@@ -117,7 +118,6 @@ class Run:
         self.done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         """Resolved when the worker is done and its state is committed."""
         self.accepted_at = time.monotonic()
-        self.finished_at: float | None = None
         self.outcome: Outcome | None = None
 
     @property
@@ -146,12 +146,14 @@ class Run:
 
     def warn(self, text: str) -> None:
         """Tell the user something, on the cell's standard error."""
-        self.tell(f"Serverless Python: {text}")
-
-    def tell(self, line: str) -> None:
-        """The same with a line that says who speaks."""
-        content = {"name": "stderr", "text": f"{line}\n"}
+        content = {"name": "stderr", "text": f"Serverless Python: {text}\n"}
         self.log.append(self.answer("iopub", "stream", content).to_line)
+
+    def show_notice(self, text: str) -> None:
+        """Show a notice of what cannot be carried: a display of its own, beside what the cell printed."""
+        data = {"text/plain": text, "text/html": f"<small>{escape(text)}</small>"}
+        content = {"data": data, "metadata": {NOTICE: True}, "transient": {}}
+        self.log.append(self.answer("iopub", "display_data", content).to_line)
 
     def answer(self, channel: Channel, msg_type: str, content: Json) -> Message:
         """A message of the broker's own, in answer to the request."""

@@ -190,7 +190,7 @@ class Sessions:
         """Begin a run, or find the one that has the id already; its log."""
         live = await self._get(owner, session_id)
         known = live.find(run_id)
-        if known is not None:
+        if known is not None and not live.may_start(run_id):
             return known
         if self._draining:
             raise Unavailable("this pod is shutting down; try again", code="draining", retry_after=1)

@@ -128,7 +128,7 @@ class Tenure:
         change = head.get("commit")
         if run is not None:
             for notice in head.get("notices", ()):
-                run.tell(notice)
+                run.show_notice(notice)
         outcome = Outcome(
             status=_status(run),
             revision=self.revision,

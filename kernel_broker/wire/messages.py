@@ -13,6 +13,8 @@ from typing import Any, Final, Literal
 Channel = Literal["shell", "control", "iopub", "stdin"]
 CHANNELS: Final = ("shell", "control", "iopub", "stdin")
 PROTOCOL_VERSION: Final = "5.4"
+NOTICE: Final = "serverless_notice"
+"""Marks, in a display's metadata, a notice of the broker's that is no output of the cell's own."""
 
 
 @dataclass(frozen=True, slots=True)

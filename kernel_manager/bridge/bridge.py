@@ -17,7 +17,6 @@ from kernel_manager.bridge.answers import Answers
 from kernel_manager.bridge.background import Background
 from kernel_manager.bridge.info import KernelInfo
 from kernel_manager.bridge.kernel_session import KernelSession
-from kernel_manager.bridge.notices import is_everyday
 from kernel_manager.bridge.request import Request, read_request
 from kernel_manager.bridge.sockets import Sockets
 from kernel_manager.bridge.voice import Voice
@@ -219,7 +218,7 @@ class Bridge:
         match event["event"]:
             case "message":
                 line.resolve()
-                if not (line.said_busy and event["content"] == _BUSY) and not is_everyday(event):
+                if not (line.said_busy and event["content"] == _BUSY):
                     self._voice.relay(event, request.idents)
                 if event["msg_type"] == "execute_reply":
                     self._abort_rest_after(request, event["content"].get("status"))

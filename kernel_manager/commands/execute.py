@@ -5,6 +5,7 @@ import getpass
 import sys
 from typing import Any
 
+from kernel_broker.wire.messages import NOTICE
 from kernel_manager.results import Execution, Result
 from kernel_manager.session_blocking import Session
 from kernel_manager.settings import SettingsError
@@ -43,8 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 def report(execution: Execution) -> int:
     """Print notices and the failure, if any, on stderr; returns the exit code."""
     for notice in execution.notices:
-        if notice not in execution.stderr:  # the worker has its own printed in the cell's output
-            sys.stderr.write(f"{notice}\n")
+        sys.stderr.write(f"{notice}\n")
     if execution.error is not None:
         sys.stderr.write(f"{execution.error}\n")
     elif execution.problem is not None:
@@ -70,7 +70,8 @@ def _write_err(text: str) -> None:
 
 
 def _show(result: Result) -> None:
-    _write_out(f"{result}\n")
+    if NOTICE not in result.metadata:  # notices are told at the end
+        _write_out(f"{result}\n")
 
 
 def _say_wait(reason: str) -> None:

@@ -53,7 +53,8 @@ def test_it_is_named_when_made_and_when_missed(
     assert answer["status"] == "ok"
     (notice,) = answer["notices"]
     assert notice.startswith(f"Serverless Python: 'lost' ({kind}) cannot be saved with the session: ")
-    assert {"name": "stderr", "output_type": "stream", "text": notice + "\n"} in answer["outputs"]
+    shown = [output for output in answer["outputs"] if output.get("metadata") == {"serverless_notice": True}]
+    assert [output["data"]["text/plain"] for output in shown] == [notice]
     assert pins(broker, session) == [("lost", kind, 2)]
 
     again = broker.execute(session, use).json()

@@ -44,3 +44,17 @@ def test_what_the_kernelspec_sets_goes_to_a_remote_broker_too() -> None:
     given = {"DATA_URL": "there", "AWS_SECRET": "x", "JPY_SESSION_NAME": "a.ipynb", "LC_ALL": "C"}
     passed = session_environment(given, Spec(), local=False)
     assert passed == {"DATA_URL": "there", "JPY_SESSION_NAME": "a.ipynb", "LC_ALL": "C"}
+
+
+def test_startup_files_run_in_every_worker_before_the_state_is_back(
+    remote: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    startup = tmp_path / "startup.py"
+    startup.write_text("import pathlib\nchanged = kept = 'by the startup file'\n"
+                       f"pathlib.Path({str(tmp_path / 'runs')!r}).open('a').write('x')")  # fmt: skip
+    session_id = remote.create(env={"PYTHONSTARTUP": str(startup)})
+    assert remote.text(session_id, "changed") == "'by the startup file'"
+    remote.text(session_id, "changed = 'by a cell'; print()")
+    remote.call(session_id, "evict")
+    assert remote.text(session_id, "changed, kept") == "('by a cell', 'by the startup file')"
+    assert (tmp_path / "runs").read_text() == "xx"

@@ -82,7 +82,10 @@ class WorkerApp(IPKernelApp):
         _reseed()
 
     def enter(self) -> None:
-        """A session moves in: what `IPKernelApp` runs on behalf of the user's profile."""
+        """A session moves in: what `IPKernelApp` runs on behalf of the user's profile, PYTHONSTARTUP included.
+
+        It runs again in every worker the session moves to, before the state is brought back.
+        """
         session_name = os.environ.get("JPY_SESSION_NAME")
         if session_name:
             self.shell.user_ns["__session__"] = session_name

@@ -31,6 +31,10 @@ class Outputs:
     def _take(self, event: Event) -> None:
         if event["event"] == "end":
             self.end = event
+        elif event["event"] == "dropped":
+            count = event["last"] - event["first"] + 1
+            text = f"Serverless Python: {count} earlier messages of this cell are not kept any more\n"
+            self._take_output("stream", {"name": "stderr", "text": text})
         elif event["event"] == "message":
             if event["msg_type"] == "execute_reply":
                 self.reply = event["content"]

@@ -24,10 +24,11 @@ def replay(run: Run, known: RunRecord, revision: Revision) -> None:
     """Log again what was stored of the run; raises `Conflict` if it was lost."""
     if not known.finished:
         raise lost(revision)
-    for line in known.log.splitlines():
+    for number, line in enumerate(known.log.splitlines()):
         event = read_line(line)
-        kind = event.pop("event")
-        event.pop("seq")
+        kind, seq = event.pop("event"), event.pop("seq")
+        if number == 0 and seq > 1:
+            run.log.append(_line_maker("dropped", {"first": 1, "last": seq - 1}))
         if kind != "accepted":
             add = run.log.end if kind == "end" else run.log.append
             add(_line_maker(kind, event))

@@ -49,6 +49,23 @@ def test_an_idle_broker_ends_itself_and_one_with_a_running_cell_does_not(
     assert broker.text(session_id, "x") == "'done'"
 
 
+def test_what_is_not_kept_of_a_run_is_named_to_whoever_sends_it_again(
+    make_broker: Callable[..., Broker],
+) -> None:
+    broker = make_broker()
+    session_id = broker.create()
+    code = "for i in range(3000): print(i, flush=True)"
+    broker.execute(session_id, code, run_id="r")
+    broker.stop(signal.SIGKILL)
+    broker.start()
+    request = {"code": code, "run_id": "r"}
+    answer = broker.http.post(f"/v1/sessions/{session_id}/execute", json=request)
+    assert '"event":"dropped"' in answer.text
+    outputs = broker.execute(session_id, code, run_id="r").json()["outputs"]
+    assert "not kept" in outputs[0]["text"]
+    assert outputs[-1]["text"].endswith("2999\n")
+
+
 def test_a_session_that_cannot_be_let_go_does_not_cut_short_the_cell_of_another(
     make_redis_server: Callable[..., RedisServer], make_broker: Callable[..., Broker]
 ) -> None:

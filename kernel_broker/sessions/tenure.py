@@ -127,7 +127,7 @@ class Tenure:
         """Commit what a `done` frame brings, if anything; how the run ends."""
         change = head.get("commit")
         if run is not None:
-            for notice in head.get("notices", ()):
+            for notice in head.get("shown", ()):
                 run.show_notice(notice)
         outcome = Outcome(
             status=_status(run),

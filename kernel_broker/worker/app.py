@@ -82,7 +82,7 @@ class WorkerApp(IPKernelApp):
         _reseed()
 
     def enter(self) -> None:
-        """A session moves in: what `IPKernelApp` runs on behalf of the user's profile, PYTHONSTARTUP included.
+        """A session moves in: what `IPKernelApp` runs for the user's profile, PYTHONSTARTUP included.
 
         It runs again in every worker the session moves to, before the state is brought back.
         """

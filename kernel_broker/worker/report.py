@@ -2,12 +2,16 @@
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from kernel_broker.worker.state.engine import Pin
 
 REQUEST = "serverless-request"
 """Name of the asyncio tasks that handle requests, to tell them from the user's."""
+
+_EVERYDAY = ("threading.", "_thread.", "multiprocessing.", "asyncio.", "_asyncio.")
+"""Threads, processes, tasks and their locks: front ends expect the cells that start them to be silent."""
 
 _OWN_THREADS = frozenset({"MainThread", "Control"})
 _LIBRARY_THREADS = ("ipykernel", "IPython", "debugpy", "_pydevd", "pydevd", "tqdm", "concurrent.futures")
@@ -19,8 +23,17 @@ def pin(item: Pin) -> dict[str, Any]:
     return {"name": item.name, "type": item.type, "reason": item.reason, "cell": item.cell}
 
 
-def notice(item: Pin) -> str:
-    """The line a user reads at the cell that made something which cannot be carried."""
+def notices(pins: Iterable[Pin]) -> list[str]:
+    """What a user is told at the cell that made things which cannot be carried."""
+    return list(dict.fromkeys(_notice(item) for item in pins))
+
+
+def is_everyday(item: Pin) -> bool:
+    """Whether it lives in one process only on every kernel: said in the answer, not in the cell's output."""
+    return item.type.startswith(_EVERYDAY)
+
+
+def _notice(item: Pin) -> str:
     return (
         f"Serverless Python: '{item.name}' ({item.type}) cannot be saved with the session: {item.reason}. "
         "It works until the session moves to another process."
@@ -35,6 +48,7 @@ def done(app: Any, msg_id: str, loop: asyncio.AbstractEventLoop) -> dict[str, An
         "commit": None,
         "pinned": [],
         "notices": [],
+        "shown": [],
         "comms": {
             comm_id: {"target_name": comm.target_name}
             for comm_id, comm in app.kernel.comm_manager.comms.items()

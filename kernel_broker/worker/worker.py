@@ -170,7 +170,8 @@ class Worker:
                 "drop": delta.drop,
             }
             head["pinned"] = [report.pin(pin) for pin in delta.pinned]
-            head["notices"] = list(dict.fromkeys(report.notice(pin) for pin in delta.new_pins))
+            head["notices"] = report.notices(delta.new_pins)
+            head["shown"] = report.notices(pin for pin in delta.new_pins if not report.is_everyday(pin))
             parts = list(delta.put.values())
         self._channel.send(Frame("done", head, parts))
         if head["background"]:

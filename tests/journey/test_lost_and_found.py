@@ -54,7 +54,8 @@ def test_it_is_named_when_made_and_when_missed(
     (notice,) = answer["notices"]
     assert notice.startswith(f"Serverless Python: 'lost' ({kind}) cannot be saved with the session: ")
     shown = [output for output in answer["outputs"] if output.get("metadata") == {"serverless_notice": True}]
-    assert [output["data"]["text/plain"] for output in shown] == [notice]
+    expected = [] if kind.startswith("threading.") else [notice]  # cells that start threads stay silent
+    assert [output["data"]["text/plain"] for output in shown] == expected
     assert pins(broker, session) == [("lost", kind, 2)]
 
     again = broker.execute(session, use).json()

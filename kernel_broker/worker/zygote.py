@@ -111,6 +111,8 @@ class Zygote:
                 if pid == 0:
                     return
                 self._children.discard(pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)  # what it started does not outlive it
                 self.send("exited", pid=pid, status=os.waitstatus_to_exitcode(status))
 
 

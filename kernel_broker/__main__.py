@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,9 @@ from kernel_broker.settings import Settings, SettingsError, describe_settings, r
 from kernel_broker.store.contract import StoreUnavailable
 
 log = logging.getLogger("kernel_broker")
+
+_LAST_WORDS = 5
+"""Seconds that readers are given to take the end of a cell that was stopped by the shutdown."""
 
 
 class Activity:
@@ -43,6 +47,21 @@ class Activity:
         return 0.0 if self._open else time.monotonic() - self._last
 
 
+class Server(uvicorn.Server):
+    """Closes the sessions while it waits for its connections: a stream that follows one ends with it."""
+
+    sessions: Sessions
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, close the sessions, wait for the connections, end the application."""
+        closing = asyncio.create_task(self.sessions.close())
+        await super().shutdown(sockets)
+        if self.force_exit:
+            closing.cancel()
+        else:
+            await closing
+
+
 async def serve(settings: Settings) -> None:
     """Serve until a signal comes, or until idle for `idle_exit` seconds."""
     app = make_app(settings)
@@ -55,11 +74,12 @@ async def serve(settings: Settings) -> None:
         log_level=settings.log_level,
         access_log=False,
         lifespan="on",
-        timeout_graceful_shutdown=int(settings.grace),
+        timeout_graceful_shutdown=int(settings.grace) + _LAST_WORDS,
         timeout_keep_alive=75,
         ws="none",
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
+    server.sessions = app.state.sessions
     await app.state.store.open()  # before anything else, so that its refusal is the one thing that is said
     async with asyncio.TaskGroup() as tasks:
         watcher = None

@@ -77,15 +77,15 @@ class Sessions:
                 yield
             finally:
                 upkeep.cancel()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._limits.grace):
-                        await self._drain()
-                await self._each(lambda live: live.end("the broker is shutting down"))
+                await self.close()
 
-    async def _drain(self) -> None:
-        """Take no new cell; return when none runs any more, every lease released."""
+    async def close(self) -> None:
+        """Take no new cell, let those that run end within the grace, stop the rest; release every lease."""
         self._draining = True
-        await self._each(LiveSession.evict)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.grace):
+                await self._each(LiveSession.evict)
+        await self._each(lambda live: live.end("the broker is shutting down"))
 
     async def _each(self, let_go: Callable[[LiveSession], Coroutine[Any, Any, None]]) -> None:
         work = map(let_go, list(self._live.values()))

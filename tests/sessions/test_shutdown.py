@@ -4,6 +4,8 @@ import signal
 import threading
 from collections.abc import Callable
 
+import httpx
+
 from fixtures.broker import Broker
 from fixtures.redis_server import RedisServer
 
@@ -36,6 +38,25 @@ def test_a_cell_that_outlasts_the_grace_is_given_up_and_told_lost(make_broker: C
     lost = broker.http.get(f"/v1/sessions/{session_id}/runs/r")
     assert (lost.status_code, lost.json()["code"]) == (409, "run_lost")
     assert broker.text(session_id, "x") == "1"
+
+
+def test_readers_hear_the_end_of_what_the_shutdown_stops(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker(grace=1)
+    running, background = broker.create(), broker.create()
+    thread = "import threading, time; threading.Thread(target=time.sleep, args=(600,)).start()"
+    broker.text(background, thread)
+    request = {"code": "print('on', flush=True)\nwhile True: pass"}
+    with (
+        httpx.stream("POST", f"{broker.url}/v1/sessions/{running}/execute", json=request) as cell,
+        httpx.stream("GET", f"{broker.url}/v1/sessions/{background}/runs/background") as stray,
+    ):
+        lines = cell.iter_lines()
+        next(line for line in lines if '"stream"' in line)
+        stopping = threading.Thread(target=broker.stop)
+        stopping.start()
+        assert '"event":"end"' in list(lines)[-1]
+        assert '"event":"end"' in list(stray.iter_lines())[-1]
+        stopping.join()
 
 
 def test_an_idle_broker_ends_itself_and_one_with_a_running_cell_does_not(

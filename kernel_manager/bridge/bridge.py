@@ -44,6 +44,7 @@ class Bridge:
         self._shell: asyncio.Queue[Request] = asyncio.Queue()
         self._control: asyncio.Queue[Request] = asyncio.Queue()
         self._comms: asyncio.Queue[Request] = asyncio.Queue()
+        self._comms_waiting = 0
         self._current: Request | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopped_because = ""
@@ -124,8 +125,14 @@ class Bridge:
         elif channel == "control":
             self._control.put_nowait(request)
         elif request.msg_type.startswith("comm_") and request.msg_type != "comm_info_request":
-            beside = self._current is not None or not self._comms.empty()
-            (self._comms if beside else self._shell).put_nowait(request)
+            self._receive_comm(request)
+        else:
+            self._shell.put_nowait(request)
+
+    def _receive_comm(self, request: Request) -> None:
+        if self._comms_waiting or (self._current is not None and self._current.is_cell):
+            self._comms_waiting += 1
+            self._comms.put_nowait(request)
         else:
             self._shell.put_nowait(request)
 
@@ -143,6 +150,7 @@ class Bridge:
             await asyncio.wait({self._running})
             if self._running.cancelled():
                 self._fail(request, "KeyboardInterrupt", self._stopped_because)
+            request.begun.set()
             self._current = self._running = None
 
     async def _serve_control(self) -> None:
@@ -153,10 +161,13 @@ class Bridge:
         """One after another reaches the broker, but a reply is not waited for: a running cell may hold it."""
         while True:
             request = await self._comms.get()
+            if self._current is not None:
+                await self._current.begun.wait()  # from then on, what comes first is handled first
             served = self._spawn(self._serve(request))
             accepted = asyncio.ensure_future(request.accepted.wait())
             await asyncio.wait({served, accepted}, return_when=asyncio.FIRST_COMPLETED)
             accepted.cancel()
+            self._comms_waiting -= 1
             self._comms.task_done()
 
     async def _serve(self, request: Request) -> None:
@@ -218,6 +229,7 @@ class Bridge:
         match event["event"]:
             case "message":
                 line.resolve()
+                request.begun.set()
                 if not (line.said_busy and event["content"] == _BUSY):
                     self._voice.relay(event, request.idents)
                 if event["msg_type"] == "execute_reply":

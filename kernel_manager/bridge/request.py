@@ -24,6 +24,8 @@ class Request:
     buffers: list[bytes] = field(default_factory=list)
     accepted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the broker has it."""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a worker has begun it, or never will."""
 
     @property
     def msg_type(self) -> str:

@@ -162,12 +162,14 @@ def test_an_interrupt_ends_the_wait_for_a_broker(
 def test_starting_and_shutting_down_leaves_nothing(remote: Broker) -> None:
     process = psutil.Process()
     before = (process.num_fds(), process.num_threads())
+    ids = set()
     for number in range(20):
         with running_kernel() as kernel:
+            ids.add(kernel.session_id)
             if number % 5 == 0:
                 kernel.run("1")
     assert (process.num_fds(), process.num_threads()) <= before
-    assert remote.http.get("/v1/sessions").json()["sessions"] == []
+    assert not ids & {item["session_id"] for item in remote.http.get("/v1/sessions").json()["sessions"]}
 
 
 def test_a_forked_child_leaves_the_parents_kernels_alone(remote: Broker) -> None:

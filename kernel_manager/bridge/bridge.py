@@ -238,6 +238,10 @@ class Bridge:
                 request.accepted.set()
             case "waiting" | "queued" if request.is_cell:
                 line.show(event["reason"])
+            case "dropped" if request.is_cell:
+                lost = event["last"] - event["first"] + 1
+                text = f"Serverless Python: {lost} messages of this cell were dropped\n"
+                self._voice.publish("stream", {"name": "stderr", "text": text}, request)
             case "end" if event["background"]:
                 self._background.follow()
 

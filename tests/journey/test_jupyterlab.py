@@ -47,6 +47,8 @@ def browser() -> Iterator[BrowserContext]:
     """A Chromium: the system's, else Playwright's own. Its cache is shared by all tests."""
     system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
+        if system is None:
+            pytest.skip("no chromium is installed")
         chromium = playwright.chromium.launch(executable_path=system, args=FLAGS)
         yield chromium.new_context(viewport={"width": 1400, "height": 900})
         chromium.close()

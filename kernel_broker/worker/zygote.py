@@ -72,7 +72,7 @@ class Zygote:
             if frame.kind == "fork":
                 self._fork(frame.head["id"], descriptors.pop(0))
             elif frame.head["pid"] in self._children:
-                os.killpg(frame.head["pid"], signal.SIGKILL)
+                _kill(frame.head["pid"])
         return True
 
     def _fork(self, worker_id: str, descriptor: int) -> None:
@@ -114,6 +114,13 @@ class Zygote:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)  # what it started does not outlive it
                 self.send("exited", pid=pid, status=os.waitstatus_to_exitcode(status))
+
+
+def _kill(pid: int) -> None:
+    """End a child that is not reaped yet, and its group; one that was just forked leads no group so far."""
+    for end in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):
+            end(pid, signal.SIGKILL)
 
 
 def preload(names: list[str]) -> list[str]:

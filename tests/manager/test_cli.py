@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,8 @@ def test_ctrl_c_interrupts_the_cell(command: Command, broker: LoopbackBroker) ->
         assert process.stdout is not None
         assert process.stdout.readline() == "hello\n"
         process.send_signal(signal.SIGINT)
+        while not broker.count("POST", "/interrupt") and process.poll() is None:
+            threading.Event().wait(0.01)  # the cell must not end before the interrupt reaches the broker
         broker.release()
         assert process.wait() == 130
     assert broker.count("POST", "/interrupt") == 1

@@ -1,6 +1,6 @@
 """One worker: hosts the kernel for one session, runs its requests, hands its state to the broker.
 
-    broker → worker   birth · jupyter · stdin · chunk · committed · exit
+    broker → worker   birth · jupyter · stdin · chunk · committed
     worker → broker   ready · jupyter · fetch · chunk · done · quiet
 
 (The members of each frame are in `frames`.)
@@ -15,7 +15,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NoReturn
 
 from ipykernel.control import ControlThread
 
@@ -52,16 +52,15 @@ class Worker:
         self._engine: StateEngine | None = None
         self._requests: set[asyncio.Task[None]] = set()
         self._watching: asyncio.TimerHandle | None = None
-        self._ending = False
 
-    def run(self) -> None:
-        """Serve until told to exit or the broker is gone."""
+    def run(self) -> NoReturn:
+        """Serve until the broker is gone, which ends the process."""
         self._control_loop.call_soon(self._channel.open, self._on_frame, self._on_broker_gone)
         self._app.awaken(self._control, self._channel)
         self._context.run(self._kernel.start)
         self._wake_on_signals()
         self._control.start()
-        while not self._ending:  # `quit` and libraries that stop the loop do not end a session
+        while True:  # `quit` and libraries that stop the loop do not end a session
             try:
                 self._loop.run_forever()
             except KeyboardInterrupt:
@@ -87,7 +86,6 @@ class Worker:
             "committed": lambda frame: self._on_main(self._committed, frame),
             "chunk": self._chunks.put,
             "stdin": lambda frame: self._kernel.input_replies.put(frame.head["value"]),
-            "exit": lambda _: self._on_main(self._end),
         }
         handlers[frame.kind](frame)
 
@@ -191,7 +189,3 @@ class Worker:
     def _committed(self, frame: Frame) -> None:
         if frame.head["ok"] and self._engine is not None:
             self._engine.acknowledge()
-
-    def _end(self) -> None:
-        self._ending = True
-        self._loop.stop()

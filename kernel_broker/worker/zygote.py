@@ -90,17 +90,15 @@ class Zygote:
         self.send("forked", id=worker_id, pid=pid)
 
     def _become_worker(self, descriptor: int, zygote_pid: int) -> NoReturn:
-        status = 1
         sock = socket.socket(fileno=descriptor)
         try:
             birth.be_born(sock, zygote_pid)
             Worker(self._app, sock).run()
-            status = 0
         except BaseException:
             sock.setblocking(True)
             sock.sendall(b"".join(encode(Frame("crashed", {"traceback": traceback.format_exc()}))))
         finally:
-            os._exit(status)
+            os._exit(1)
 
     def _report_deaths(self) -> None:
         with contextlib.suppress(BlockingIOError):

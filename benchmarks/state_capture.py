@@ -98,17 +98,19 @@ def measure(name: str, repeat: int) -> list[str]:
     shell.run_cell(NAMESPACES[name], store_history=True)
     hidden = set(shell.user_ns_hidden)
     variables = {key: value for key, value in shell.user_ns.items() if key not in hidden and key[:2] != "__"}
-    first, delta = best(engine.capture, repeat)
+    stored: dict[str, bytes] = {}
+    capture = lambda: engine.capture(lambda name, data: stored.update({name: bytes(data)}))  # noqa: E731
+    first, delta = best(capture, repeat)
     engine.acknowledge()
-    again, _ = best(engine.capture, repeat)
+    again, _ = best(capture, repeat)
     shell.run_cell("small = 1", store_history=True)
-    small, change = cpu(engine.capture)
-    entries, chunks = dict(delta.put), dict(delta.chunks)
+    size = (sum(map(len, delta.put.values())) + sum(map(len, stored.values()))) / 1e6
+    small, change = cpu(capture)
+    entries = dict(delta.put)
     fresh = StateEngine(shell, b"k" * 32)
-    load, _ = cpu(lambda: fresh.restore(entries, lambda ids: {name: chunks[name] for name in ids}))
-    size = (sum(map(len, entries.values())) + sum(map(len, chunks.values()))) / 1e6
+    load, _ = cpu(lambda: fresh.restore(entries, lambda ids: (stored[name] for name in ids)))
     row = [name, f"{size:.2f}", f"{first:.2f}", f"{load:.2f}", f"{again:.2f}", f"{small:.2f}"]
-    row.append(f"{sum(map(len, change.put.values())) + sum(map(len, change.chunks.values())):,}")
+    row.append(f"{sum(map(len, change.put.values())) + sum(len(stored[name]) for name in change.add):,}")
     for peer in (cloudpickle, dill):
         dump, data = best(lambda peer=peer: peer.dumps(variables), repeat if peer is cloudpickle else 1)
         reload, _ = best(lambda peer=peer, data=data: peer.loads(data), 1)

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from ipykernel.control import ControlThread
@@ -30,6 +30,9 @@ from kernel_broker.worker.state.errors import StateError
 _QUIET_SECONDS = 0.25
 _BROKEN = 70
 """Exit status of a process that user code has damaged beyond answering (EX_SOFTWARE)."""
+
+_AT_ONCE = 64
+"""Chunks asked for at once: few round trips, and not the whole state twice in memory."""
 
 STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close"})
 """Requests after which the namespace may have changed."""
@@ -125,15 +128,18 @@ class Worker:
             return {"failure": str(error)}
         return {"lost": [report.pin(pin) for pin in lost], "problem": problem, "failure": None}
 
-    def _fetch(self, ids: Collection[str]) -> dict[str, bytes]:
-        """Get chunks from the store, through the broker."""
-        self._channel.send(Frame("fetch", {"ids": list(ids)}))
-        found = {}
-        for _ in ids:
-            frame = self._chunks.get()
-            if frame.head["found"]:
-                found[frame.head["id"]] = frame.parts[0]
-        return found
+    def _fetch(self, ids: Sequence[str]) -> Iterator[bytes | None]:
+        """Get chunks from the store, through the broker, in the order asked for."""
+        for start in range(0, len(ids), _AT_ONCE):
+            batch = ids[start : start + _AT_ONCE]
+            self._channel.send(Frame("fetch", {"ids": list(batch)}))
+            for _ in batch:
+                frame = self._chunks.get()
+                yield frame.parts[0] if frame.head["found"] else None
+
+    def _keep(self, name: str, data: Any) -> None:
+        """Give a chunk of the coming commit to the store, through the broker."""
+        self._channel.send(Frame("chunk", {"id": name}, [bytes(data)]))
 
     def _begin(self, frame: Frame) -> None:
         task = self._loop.create_task(self._handle(frame), name=report.REQUEST, context=self._context)
@@ -158,13 +164,11 @@ class Worker:
         head = report.done(self._app, msg_id, self._loop) | {"failure": failure}
         parts: list[bytes] = []
         if stateful and self._engine is not None:
-            delta = self._engine.capture()
-            for chunk_id, data in delta.chunks.items():
-                self._channel.send(Frame("chunk", {"id": chunk_id}, [data]))
+            delta = self._engine.capture(self._keep)
             head["commit"] = {
                 "put": list(delta.put),
                 "delete": delta.delete,
-                "add": list(delta.chunks),
+                "add": delta.add,
                 "drop": delta.drop,
             }
             head["pinned"] = [report.pin(pin) for pin in delta.pinned]

@@ -1,45 +1,55 @@
 """Large bytes in pieces, named by their keyed content: an unchanged piece is not sent again."""
 
-import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from blake3 import blake3
 
 from kernel_broker.worker.state.errors import StateCorrupt
 
 CHUNK = 2**20
 """Largest piece, in bytes."""
 
-BATCH = 64
-"""Pieces asked for at once: few round trips, and not the whole state twice in memory."""
-
 Buffer = bytes | bytearray | memoryview
-Fetch = Callable[[Collection[str]], dict[str, bytes]]
+Fetch = Callable[[Sequence[str]], Iterator[Buffer | None]]
+"""Asks for pieces by name; one after the other comes in that order, None for a missing one.
+
+A piece is valid until the next one is asked for.
+"""
+
+Sink = Callable[[str, Buffer], None]
+"""Takes a new piece: the name, and the bytes, which are valid only during the call."""
+
+
+_NAME_BYTES = 20
 
 
 def name_of(data: Buffer, key: bytes) -> str:
     """The name of a piece: only who holds the session's key can make bytes that fit it."""
-    return hashlib.blake2b(data, digest_size=20, key=key).hexdigest()
+    return blake3(data, key=key).hexdigest(_NAME_BYTES)
 
 
 class Chunks:
-    """The pieces of one state: those written so far, and how to name them."""
+    """The pieces of one state: their names, and where the new ones go."""
 
-    def __init__(self, key: bytes, known: Collection[str]) -> None:
+    def __init__(self, key: bytes, known: Collection[str], sink: Sink) -> None:
         self._key = key
         self._known = known
+        self._sink = sink
         self.names: set[str] = set()
-        self.new: dict[str, bytes] = {}
+        self.new: list[str] = []
 
     def cut(self, data: Buffer) -> list[str]:
-        """Names of the pieces of `data`; the bytes of unknown ones are kept in `new`."""
+        """Names of the pieces of `data`; unknown ones go to the sink."""
         view = memoryview(data).cast("B")
         names = []
         for start in range(0, len(view), CHUNK):
             piece = view[start : start + CHUNK]
             name = name_of(piece, self._key)
-            if name not in self._known and name not in self.new:
-                self.new[name] = bytes(piece)
+            if name not in self._known and name not in self.names:
+                self._sink(name, piece)
+                self.new.append(name)
+            self.names.add(name)
             names.append(name)
-        self.names.update(names)
         return names
 
 
@@ -47,14 +57,10 @@ def join(parts: Sequence[Sequence[str]], fetch: Fetch, key: bytes) -> list[bytea
     """The bytes that were cut into each list of names, every piece verified against its name."""
     joined = [bytearray() for _ in parts]
     wanted = [(number, name) for number, names in enumerate(parts) for name in names]
-    for start in range(0, len(wanted), BATCH):
-        batch = wanted[start : start + BATCH]
-        found = fetch(list(dict.fromkeys(name for _, name in batch)))
-        for name, piece in found.items():
-            if name_of(piece, key) != name:
-                raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
-        for number, name in batch:
-            if name not in found:
-                raise StateCorrupt(f"chunk {name} of the state is missing from the store")
-            joined[number] += found[name]
+    for (number, name), piece in zip(wanted, fetch([name for _, name in wanted]), strict=True):
+        if piece is None:
+            raise StateCorrupt(f"chunk {name} of the state is missing from the store")
+        if name_of(piece, key) != name:
+            raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
+        joined[number] += piece
     return joined

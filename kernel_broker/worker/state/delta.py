@@ -15,11 +15,14 @@ class Pin:
 
 @dataclass(frozen=True)
 class Delta:
-    """Entries and chunks to add and remove. `new_pins` are those of `pinned` that were not there before."""
+    """Entries to put and delete, chunks that are new (the sink has them) or not needed any more.
+
+    `new_pins` are those of `pinned` that were not there before.
+    """
 
     put: dict[str, bytes] = field(default_factory=dict)
     delete: list[str] = field(default_factory=list)
-    chunks: dict[str, bytes] = field(default_factory=dict)
+    add: list[str] = field(default_factory=list)
     drop: list[str] = field(default_factory=list)
     pinned: list[Pin] = field(default_factory=list)
     new_pins: list[Pin] = field(default_factory=list)

@@ -6,7 +6,7 @@ from typing import Any
 
 from kernel_broker.worker.state import codec, graph, manifest
 from kernel_broker.worker.state.calm import Calm
-from kernel_broker.worker.state.chunks import Chunks, Fetch
+from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
 from kernel_broker.worker.state.delta import Delta, Pin
 from kernel_broker.worker.state.libraries import versions
 from kernel_broker.worker.state.namespace import Namespace
@@ -58,11 +58,11 @@ class StateEngine:
             self._committed = self._pending = _Snapshot(digests, chunks)
         return lost + [pin_of(tombstone) for tombstone in loaded.lost]
 
-    def capture(self) -> Delta:
+    def capture(self, sink: Sink) -> Delta:
         """The difference to the last acknowledged capture. Never raises: what fails is pinned."""
         with self._calm:
             try:
-                return self._capture()
+                return self._capture(sink)
             except Exception as error:
                 self._pending = self._committed
                 reason = f"the state after this cell was not saved: {because(error)}"
@@ -73,10 +73,10 @@ class StateEngine:
         """The last capture was committed: from now on only what differs from it is handed over."""
         self._committed = self._pending
 
-    def _capture(self) -> Delta:
+    def _capture(self, sink: Sink) -> Delta:
         roots = [*self._namespace.roots(), *self._registry.roots()]
         dumped = self._writer.dump(roots)
-        chunks = Chunks(self._key, self._committed.chunks)
+        chunks = Chunks(self._key, self._committed.chunks, sink)
         entries = {
             codec.NAME: codec.encode(dumped.stream, dumped.buffers, chunks),
             **self._registry.entries(),
@@ -90,7 +90,7 @@ class StateEngine:
         return Delta(
             put={name: data for name, data in entries.items() if before.digests.get(name) != digests[name]},
             delete=[name for name in before.digests if name not in digests],
-            chunks=chunks.new,
+            add=chunks.new,
             drop=sorted(before.chunks - chunks.names),
             pinned=pinned,
             new_pins=new,

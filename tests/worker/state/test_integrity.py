@@ -68,17 +68,18 @@ def test_another_python_or_format_is_named(change: dict[str, object], text: str)
 
 
 def test_chunks_are_verified_when_joined() -> None:
-    cutter = chunks.Chunks(KEY, known=())
+    store: dict[str, bytes] = {}
+    cutter = chunks.Chunks(KEY, (), lambda name, piece: store.update({name: bytes(piece)}))
     data = bytes(range(256)) * 10_000
     names = cutter.cut(data)
-    assert len(names) == 3 and all(len(piece) <= chunks.CHUNK for piece in cutter.new.values())
-    store = dict(cutter.new)
-    assert chunks.join([names, []], lambda ids: {name: store[name] for name in ids}, KEY) == [data, b""]
+    assert names == cutter.new == list(store) and len(names) == 3
+    assert all(len(piece) <= chunks.CHUNK for piece in store.values())
+    assert chunks.join([names, []], lambda ids: map(store.get, ids), KEY) == [data, b""]
     store[names[1]] = store[names[1]][:-1] + b"?"
     with pytest.raises(StateCorrupt, match=f"chunk {names[1]} of the state is damaged"):
-        chunks.join([names], lambda ids: {name: store[name] for name in ids}, KEY)
+        chunks.join([names], lambda ids: map(store.get, ids), KEY)
     with pytest.raises(StateCorrupt, match=f"chunk {names[0]} of the state is missing"):
-        chunks.join([names], lambda ids: {}, KEY)
+        chunks.join([names], lambda ids: (None for _ in ids), KEY)
 
 
 def test_an_unchanged_array_is_neither_sent_nor_dropped_again(bench: Bench, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_chunks_are_verified_when_joined() -> None:
     cutter = chunks.Chunks(KEY, (), lambda name, piece: store.update({name: bytes(piece)}))
     data = bytes(range(256)) * 10_000
     names = cutter.cut(data)
-    assert names == cutter.new == list(store) and len(names) == 3
+    assert list(dict.fromkeys(names)) == cutter.new == list(store) and len(names) == 3
     assert all(len(piece) <= chunks.CHUNK for piece in store.values())
     assert chunks.join([names, []], lambda ids: map(store.get, ids), KEY) == [data, b""]
     store[names[1]] = store[names[1]][:-1] + b"?"

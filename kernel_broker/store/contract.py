@@ -10,15 +10,24 @@ clock, or the embedded store's. A session expires `ttl` seconds after its last u
 begin_run, put_chunks, commit and reset are uses, and no session expires before its lease does.
 
 An expired session is gone: every method treats it as one that never was.
+
+History: the last revisions of a session are kept beside its head, bounded by `History`, and always without
+a gap: from a floor up to the head. A commit records what it replaces and nothing else. A chunk that the head
+has dropped stays while a kept revision refers to it, and has the grace of `collect` from then on.
+
+Families: a fork shares the chunks of the session it came from, by reference, and so do its own forks. A chunk
+stays while any session of the family refers to it, whichever of them is deleted first.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Final, Protocol
 
 from kernel_broker.errors import BrokerError, Conflict, Unavailable
 from kernel_broker.wire.ids import ChunkId, Epoch, Revision, RunId, SessionId
+
+Buffer = bytes | memoryview
 
 RUNS_KEPT: Final = 64
 """Runs remembered per session: a retry of an older one is not recognised any more."""
@@ -57,12 +66,35 @@ class RevisionMismatch(Conflict):
     """The commit's parent is not the session's head."""
 
 
+class RevisionMissing(BrokerError):
+    """The revision asked for is not kept: trimmed, or never made; `kept` names the first and the last."""
+
+    code = "revision_not_found"
+
+    def __init__(self, detail: str, kept: tuple[Revision, Revision]) -> None:
+        super().__init__(detail, kept=list(kept))
+        self.kept = kept
+
+
 class ChunkMissing(BrokerError):
     """A commit refers to chunks that are not there (collected, never written): put them, commit again."""
 
     def __init__(self, chunk_ids: Collection[ChunkId]) -> None:
         super().__init__(f"{len(chunk_ids)} chunk(s) of the commit are not in the store; write them again")
         self.chunk_ids = frozenset(chunk_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """How much of its past a session keeps."""
+
+    revisions: int = 1
+    """Revisions kept, the head included; 0 and 1 both mean the head alone."""
+    size: int = 256 * 2**20
+    """Bytes that old revisions may hold beyond the head's; the oldest ones go when they hold more."""
+
+
+HEAD_ALONE: Final = History()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +112,22 @@ class SessionRecord:
     """The session document: opaque here, JSON to `sessions`."""
     size: int = 0
     """Bytes of entries and chunks at the head revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRecord:
+    """One kept revision of a session."""
+
+    revision: Revision
+    at: float
+    run_id: RunId | None
+    """The run whose commit made it; None if none did."""
+    doc: bytes
+    """The session document as it was."""
+    size: int
+    """Bytes of entries and chunks at it."""
+    alone: int
+    """Bytes that go when this revision is trimmed as the oldest; 0 at the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +243,16 @@ class Store(Protocol):
         """All entries of the head revision; raises `SessionMissing`."""
 
     async def missing(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
-        """Those of `chunk_ids` that have not been written for this session.
+        """Those of `chunk_ids` that have not been written for this session or one of its family.
 
         The others are safe from `collect` for the grace from now on, so that a commit can refer to them.
         """
 
-    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, bytes]) -> None:
+    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, Buffer]) -> None:
         """Write chunks; one that exists is left as it is. Raises `SessionMissing`.
 
-        Those that no commit comes to refer to are collected after a grace that starts now.
+        The caller's buffers are read until this returns. Those that no commit comes to refer to are collected
+        after a grace that starts now.
         """
 
     async def get_chunks(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> dict[ChunkId, bytes]:
@@ -217,9 +266,30 @@ class Store(Protocol):
         """
 
     async def reset(self, lease: Lease, doc: bytes, now: float) -> Revision:
-        """Drop all entries and chunk references (a fresh namespace); the revision grows by one.
+        """Drop all entries and chunk references (a fresh namespace): a revision like any other.
 
         Runs and the lease stay. Raises `StaleLease`, `SessionMissing`.
+        """
+
+    async def revisions(self, session_id: SessionId) -> Sequence[RevisionRecord]:
+        """The revisions kept, oldest first; the last one is the head. Raises `SessionMissing`."""
+
+    async def checkout(
+        self, lease: Lease, revision: Revision, doc: bytes, now: float, token: str = ""
+    ) -> Revision:
+        """Make a new head with the entries and chunk references of a kept revision, and `doc`.
+
+        History stays linear: what was the head is the revision before. Runs and the lease stay. `token`, if
+        given, tells a repetition after a lost answer. Raises `SessionMissing`, `StaleLease`,
+        `RevisionMissing`.
+        """
+
+    async def fork(self, session_id: SessionId, revision: Revision | None, record: SessionRecord) -> bool:
+        """Store a new session that starts at a kept revision of another one (None: its head).
+
+        It has that revision's number, entries and chunk references, and no history or runs (`record` says the
+        rest; its `revision` and `size` are ignored). No chunk is copied. False, nothing changed, if the new
+        id exists. Raises `SessionMissing`, `RevisionMissing`.
         """
 
     async def collect(self, now: float, grace: float) -> int:

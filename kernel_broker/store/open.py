@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from kernel_broker.store.contract import Store
+from kernel_broker.store.contract import HEAD_ALONE, History, Store
 
 _FORMS = (
     "sqlite:///absolute/path, sqlite://:memory:, redis://host:port/db, rediss://host:port/db, "
@@ -11,29 +11,29 @@ _FORMS = (
 )
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, history: History = HEAD_ALONE) -> Store:
     """The store behind `url`, made but not yet connected: `await store.open()` does that.
 
     Raises ValueError, without repeating any part of the URL that may be secret, if the URL makes no sense.
     """
     scheme = url.partition(":")[0].lower()
     if scheme == "sqlite":
-        return _sqlite(url)
+        return _sqlite(url, history)
     if scheme in {"redis", "rediss", "unix", "redis+sentinel"}:
         # Imported here: some 30 MiB that the embedded store does without.
         from kernel_broker.store.redis import RedisLink
         from kernel_broker.store.redis_store import RedisStore
 
-        return RedisStore(RedisLink.from_url(url))
+        return RedisStore(RedisLink.from_url(url), history)
     raise ValueError(f"unknown store {scheme!r}: KERNEL_BROKER_STORE_URL is one of {_FORMS}")
 
 
-def _sqlite(url: str) -> Store:
+def _sqlite(url: str, history: History) -> Store:
     from kernel_broker.store.sqlite import SqliteStore
 
     place = urlsplit(url)
     if place.netloc == ":memory:" and not place.path:
-        return SqliteStore(None)
+        return SqliteStore(None, history=history)
     if place.netloc or place.query or place.fragment or len(place.path) < 2:
         raise ValueError(f"{url!r} names no file: write sqlite:///absolute/path (three slashes)")
-    return SqliteStore(Path(unquote(place.path)))
+    return SqliteStore(Path(unquote(place.path)), history=history)

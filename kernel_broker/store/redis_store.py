@@ -12,8 +12,11 @@ from typing import Any, Final
 
 from kernel_broker.store.batches import by_count, by_size
 from kernel_broker.store.contract import (
+    HEAD_ALONE,
+    Buffer,
     ChunkMissing,
     Commit,
+    History,
     Lease,
     RunRecord,
     SessionRecord,
@@ -36,8 +39,9 @@ _SESSIONS_AT_ONCE: Final = 500
 class RedisStore:
     """`Store` in Redis. Every call may be repeated after a lost answer, so the link repeats them all."""
 
-    def __init__(self, link: RedisLink) -> None:
+    def __init__(self, link: RedisLink, history: History = HEAD_ALONE) -> None:
         self._link = link
+        self._history = history
         self._index = Index(link)
 
     async def open(self) -> None:
@@ -116,7 +120,7 @@ class RedisStore:
         absent = (await self._do(session_id, "missing", *chunk_ids))[1:]
         return {ChunkId(chunk_id.decode()) for chunk_id in absent}
 
-    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, bytes]) -> None:
+    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, Buffer]) -> None:
         key = _key(session_id)
         for batch in by_size(chunks, _BYTES_AT_ONCE):
             write: list[Command] = [

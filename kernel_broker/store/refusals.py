@@ -1,6 +1,13 @@
 """The store's refusals in words: the same ones whatever backend says them."""
 
-from kernel_broker.store.contract import Lease, LeaseHeld, RevisionMismatch, SessionMissing, StaleLease
+from kernel_broker.store.contract import (
+    Lease,
+    LeaseHeld,
+    RevisionMismatch,
+    RevisionMissing,
+    SessionMissing,
+    StaleLease,
+)
 from kernel_broker.wire.ids import Revision, SessionId
 
 
@@ -24,3 +31,12 @@ def revision_mismatch(session_id: SessionId, parent: Revision, head: Revision) -
     return RevisionMismatch(
         f"session {session_id!r} stands at revision {head}, the commit follows {parent}", revision=head
     )
+
+
+def revision_missing(
+    session_id: SessionId, revision: Revision, kept: tuple[Revision, Revision]
+) -> RevisionMissing:
+    """`revision` is not among those kept."""
+    first, last = kept
+    which = f"only revision {last} is" if first == last else f"revisions {first} to {last} are"
+    return RevisionMissing(f"session {session_id!r} does not keep revision {revision}: {which} kept", kept)

@@ -9,15 +9,26 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+from kernel_broker.store import sqlite_history as past
 from kernel_broker.store import sqlite_sessions as sessions
 from kernel_broker.store import sqlite_state as state
 from kernel_broker.store.batches import by_count, by_size
-from kernel_broker.store.contract import Commit, Lease, RunRecord, SessionRecord, StoreUnavailable
+from kernel_broker.store.contract import (
+    HEAD_ALONE,
+    Buffer,
+    Commit,
+    History,
+    Lease,
+    RevisionRecord,
+    RunRecord,
+    SessionRecord,
+    StoreUnavailable,
+)
 from kernel_broker.store.sqlite_file import lock_database, open_database, transaction, unavailable
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId
 
@@ -32,8 +43,11 @@ _CHUNKS_AT_ONCE: Final = 8
 class SqliteStore:
     """`Store` in a file, or in memory if `path` is None. Every call runs on the one thread it owns."""
 
-    def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path | None, clock: Callable[[], float] = time.time, history: History = HEAD_ALONE
+    ) -> None:
         self._path = path
+        self._history = history
         self._clock = clock
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
@@ -95,7 +109,7 @@ class SqliteStore:
     async def missing(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
         return await self._write(state.missing, session_id, chunk_ids)
 
-    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, bytes]) -> None:
+    async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, Buffer]) -> None:
         for batch in by_size(chunks, _BYTES_AT_ONCE):
             await self._write(state.put_chunks, session_id, batch)
 
@@ -106,10 +120,23 @@ class SqliteStore:
         return found
 
     async def commit(self, commit: Commit) -> Revision:
-        return await self._write(state.commit, commit)
+        return await self._write(state.commit, commit, self._history)
 
     async def reset(self, lease: Lease, doc: bytes, now: float) -> Revision:
-        return await self._write(state.reset, lease, doc, now)
+        step = past.Step(lease.session_id, now, doc)
+        return await self._write(past.move, lease, None, step, self._history)
+
+    async def revisions(self, session_id: SessionId) -> Sequence[RevisionRecord]:
+        return await self._read(past.revisions, session_id)
+
+    async def checkout(
+        self, lease: Lease, revision: Revision, doc: bytes, now: float, token: str = ""
+    ) -> Revision:
+        step = past.Step(lease.session_id, now, doc, token or None)
+        return await self._write(past.move, lease, revision, step, self._history)
+
+    async def fork(self, session_id: SessionId, revision: Revision | None, record: SessionRecord) -> bool:
+        return await self._write(past.fork, session_id, revision, record)
 
     async def collect(self, now: float, grace: float) -> int:
         gone = await self._write(state.expire)

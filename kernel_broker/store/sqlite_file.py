@@ -9,45 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from kernel_broker.store.contract import StoreUnavailable
-
-SCHEMA_VERSION: Final = 1
-
-# Chunk bytes have a table of their own, so that what is said about a chunk changes without touching them.
-# A chunk whose session was deleted has no session_id: it is removed bit by bit (see sqlite_state.sweep).
-_SCHEMA: Final = """
-CREATE TABLE sessions (
-    session_id TEXT PRIMARY KEY, owner TEXT NOT NULL, revision INTEGER NOT NULL, created_at REAL NOT NULL,
-    last_activity REAL NOT NULL, ttl REAL NOT NULL, doc BLOB NOT NULL, size INTEGER NOT NULL,
-    expires_at REAL NOT NULL, epoch INTEGER NOT NULL, holder TEXT, lease_ttl REAL NOT NULL,
-    lease_until REAL NOT NULL, token TEXT
-);
-CREATE INDEX sessions_by_owner ON sessions (owner);
-CREATE INDEX sessions_by_expiry ON sessions (expires_at);
-CREATE TABLE entries (
-    session_id TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-    name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (session_id, name)
-);
-CREATE TABLE runs (
-    number INTEGER PRIMARY KEY, session_id TEXT NOT NULL REFERENCES sessions ON DELETE CASCADE,
-    run_id TEXT NOT NULL, finished INTEGER NOT NULL, revision INTEGER NOT NULL, log BLOB NOT NULL,
-    UNIQUE (session_id, run_id)
-);
-CREATE TABLE chunks (
-    number INTEGER PRIMARY KEY, session_id TEXT REFERENCES sessions ON DELETE SET NULL,
-    chunk_id TEXT NOT NULL, size INTEGER NOT NULL, unreferenced_since REAL, UNIQUE (session_id, chunk_id)
-);
-CREATE INDEX chunks_unreferenced ON chunks (unreferenced_since) WHERE unreferenced_since IS NOT NULL;
-CREATE TABLE chunk_data (
-    number INTEGER PRIMARY KEY REFERENCES chunks ON DELETE CASCADE, data BLOB NOT NULL
-);
-CREATE TABLE probe (number INTEGER PRIMARY KEY, at REAL NOT NULL);
-"""
+from kernel_broker.store.sqlite_schema import SCHEMA_VERSION, statements
 
 _WAL_LIMIT: Final = 64 << 20
 
 
 def open_database(path: Path | None) -> sqlite3.Connection:
-    """Open the database (None: one in memory), make its tables if it is new, and refuse a newer schema.
+    """Open the database (None: one in memory), make or renew its tables, and refuse a newer schema.
 
     Journal: WAL with synchronous=NORMAL. A commit that returned is in the operating system's hands: it
     survives a kill -9 of the process. A power loss or a crash of the machine may take the last commits with
@@ -63,9 +31,9 @@ def open_database(path: Path | None) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
-        db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA temp_store = MEMORY")
         _check_schema(db)
+        db.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         db.close()
         raise
@@ -79,9 +47,9 @@ def _check_schema(db: sqlite3.Connection) -> None:
             f"the store's file has schema {version}, this version knows up to {SCHEMA_VERSION}: a newer"
             " serverless-ipykernel wrote it. Upgrade this one, or set KERNEL_BROKER_STORE_URL to another file"
         )
-    if version == 0:
+    if version < SCHEMA_VERSION:
         with transaction(db):
-            for statement in _SCHEMA.split(";"):
+            for statement in statements(version):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

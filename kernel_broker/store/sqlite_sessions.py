@@ -3,6 +3,8 @@
 `now` is the store's clock.
 """
 
+import json
+import secrets
 import sqlite3
 from dataclasses import dataclass, replace
 
@@ -17,10 +19,16 @@ def create(db: sqlite3.Connection, now: float, record: SessionRecord) -> bool:
     """See `Store.create`."""
     if get(db, now, record.session_id):
         return False
-    db.execute("DELETE FROM sessions WHERE session_id = ?", [record.session_id])  # an expired one
+    insert(db, now, replace(record, size=0), secrets.randbits(62))
+    return True
+
+
+def insert(db: sqlite3.Connection, now: float, record: SessionRecord, family: int) -> None:
+    """Make a session of this family, at the record's revision, that holds nothing yet."""
+    forget(db, "session_id = ?", record.session_id)  # an expired one
     db.execute(
-        f"INSERT INTO sessions ({_RECORD}, expires_at, epoch, lease_ttl, lease_until)"  # noqa: S608
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0)",
+        f"INSERT INTO sessions ({_RECORD}, expires_at, epoch, lease_ttl, lease_until, family)"  # noqa: S608
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?)",
         [
             record.session_id,
             record.owner,
@@ -29,11 +37,37 @@ def create(db: sqlite3.Connection, now: float, record: SessionRecord) -> bool:
             record.last_activity,
             record.ttl,
             record.doc,
+            record.size,
             now + record.ttl,
             int(now * 1e6),  # epochs start at the time, so that a deleted namesake's lease never fits
+            family,
         ],
     )
-    return True
+    record_revision(db, record.session_id, record.last_activity)
+
+
+def forget(db: sqlite3.Connection, which: str, value: str | float) -> int:
+    """Remove sessions; chunks that no other one refers to are swept next. Returns how many went."""
+    rows = db.execute(f"DELETE FROM sessions WHERE {which} RETURNING family", [value]).fetchall()  # noqa: S608
+    db.execute(
+        "UPDATE chunks SET unreferenced_since = 0 WHERE family IN (SELECT value FROM json_each(?))"
+        " AND NOT EXISTS (SELECT 1 FROM refs WHERE refs.number = chunks.number)"
+        " AND (unreferenced_since IS NULL"
+        " OR NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.family = chunks.family))",
+        [json.dumps([family for (family,) in rows])],
+    )
+    return len(rows)
+
+
+def record_revision(
+    db: sqlite3.Connection, session_id: SessionId, at: float, run_id: str | None = None
+) -> None:
+    """Keep what the session's head is known by."""
+    db.execute(
+        "INSERT INTO revisions SELECT session_id, revision, ?, ?, doc, size FROM sessions"
+        " WHERE session_id = ?",
+        [at, run_id, session_id],
+    )
 
 
 def get(db: sqlite3.Connection, now: float, session_id: SessionId) -> SessionRecord | None:
@@ -66,7 +100,7 @@ def touch(db: sqlite3.Connection, now: float, session_id: SessionId, at: float) 
 def delete(db: sqlite3.Connection, now: float, session_id: SessionId) -> bool:
     """See `Store.delete`; the bytes of its chunks go with `sweep`."""
     alive = get(db, now, session_id) is not None
-    db.execute("DELETE FROM sessions WHERE session_id = ?", [session_id])
+    forget(db, "session_id = ?", session_id)
     return alive
 
 

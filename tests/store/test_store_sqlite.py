@@ -146,7 +146,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(path):
     fill(path, "PRAGMA user_version = 999")
     with pytest.raises(StoreUnavailable, match=r"schema 999.*Upgrade"):
         await store.open()
-    fill(path, "PRAGMA user_version = 1")
+    fill(path, "PRAGMA user_version = 2")
     await store.open()  # the refusal left neither lock nor thread
     await store.close()
 
@@ -248,7 +248,7 @@ async def test_ten_thousand_sessions(path):
     await store.close()
     db = sqlite3.connect(path)
     db.executemany(
-        "INSERT INTO sessions VALUES (?, 'ada', 3, 1, ?, 3600, x'00', 0, 9e9, 7, NULL, 0, 0, NULL)",
+        "INSERT INTO sessions VALUES (?, 'ada', 3, 1, ?, 3600, x'00', 0, 9e9, 7, NULL, 0, 0, NULL, 1, 0)",
         [(f"s{number}", number) for number in range(10_000)],
     )
     db.commit()

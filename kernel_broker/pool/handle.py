@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from kernel_broker.pool.exchange import Exchange, make_exchange
 from kernel_broker.wire.frames import Frame, FrameDecoder, FrameError, encode
 
 _READ_SIZE = 2**18
@@ -40,9 +41,14 @@ class Worker:
         self._kill = kill
         self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._killed = False
+        self.exchange: Exchange | None = None
+        """The memory that large bytes cross in; None where there is no such thing."""
 
     async def connect(self) -> None:
         """Start talking; must be called once, before anything else."""
+        self.exchange = make_exchange()
+        if self.exchange is not None:
+            self.exchange.hand_over(self._sock)
         self._reader, self._writer = await asyncio.open_connection(sock=self._sock, limit=2 * _READ_SIZE)
 
     async def send(self, frame: Frame) -> None:
@@ -101,8 +107,10 @@ class Worker:
             return self._exit.result()
 
     def hang_up(self) -> None:
-        """Close the socket."""
+        """Close the socket, and let go of the shared memory."""
         self._writer.close()
+        if self.exchange is not None:
+            self.exchange.close()
 
     async def close(self) -> None:
         """Kill the process if it lives, and close the socket."""

@@ -54,7 +54,7 @@ class Residence:
             run.queue(1, "the pod is loading its libraries")
         worker = await around.pool.acquire(around.limits.patience)
         ports = Ports(
-            fetch=lambda ids: self._tenure.fetch(ids, run),
+            fetch=lambda ids: self._tenure.fetch(ids, run if run.outcome is None else self._speaker),
             keep=lambda chunks: self._tenure.keep(chunks, self._speaker),
             settle=self._tenure.settle,
             stray=self._stray,

@@ -12,6 +12,7 @@ from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.surroundings import Surroundings
 from kernel_broker.store.contract import (
+    Buffer,
     Commit,
     Lease,
     LeaseHeld,
@@ -92,11 +93,11 @@ class Tenure:
         document = self.document
         return {"session_id": self.session_id, "key": document.key, "cwd": document.cwd, "env": document.env}
 
-    async def fetch(self, ids: Collection[ChunkId], run: Run) -> Mapping[ChunkId, bytes]:
+    async def fetch(self, ids: Collection[ChunkId], run: Run | None) -> Mapping[ChunkId, bytes]:
         """Chunks of the committed state."""
         return await self._patiently(lambda: self._around.store.get_chunks(self.session_id, ids), run)
 
-    async def keep(self, chunks: Mapping[ChunkId, bytes], run: Run | None) -> None:
+    async def keep(self, chunks: Mapping[ChunkId, Buffer], run: Run | None) -> None:
         """Write chunks that a commit is going to refer to."""
         await self._patiently(lambda: self._around.store.put_chunks(self.session_id, chunks), run)
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from kernel_broker.errors import BrokerError
 from kernel_broker.pool.handle import Exit, Worker, WorkerLost
+from kernel_broker.sessions.freight import Fetch, Intake, Keep, Supply
 from kernel_broker.sessions.run import Outcome, Request, Run
 from kernel_broker.wire.frames import Frame
 from kernel_broker.wire.ids import ChunkId
@@ -16,18 +17,17 @@ from kernel_broker.wire.messages import CHANNELS, Message
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Json = dict[str, Any]
-
-_CHUNK_BATCH = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What a warm worker may ask of its session."""
 
-    fetch: Callable[[Collection[ChunkId]], Awaitable[Mapping[ChunkId, bytes]]]
+    fetch: Fetch
     """Chunks from the store."""
-    keep: Callable[[Mapping[ChunkId, bytes]], Awaitable[None]]
+    keep: Keep
     """Chunks to the store."""
     settle: Callable[[Run | None, Json, Sequence[bytes]], Awaitable[Outcome]]
     """A `done` frame: commit what it brings and say how the run ends."""
@@ -45,8 +45,11 @@ class WarmWorker:
         self._ports = ports
         self._runs: dict[str, Run] = {}
         self._ready: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._chunks: dict[ChunkId, bytes] = {}
+        self._intake = Intake(worker, ports.keep, self._spawn)
+        self._supply = Supply(worker, ports.fetch, self._spawn)
         self._trouble: BrokerError | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._started: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._over = asyncio.Event()
         self.lost: Exit | None = None
@@ -105,7 +108,18 @@ class WarmWorker:
 
     async def pump(self) -> None:
         """Route frames until the worker is gone; then every request in flight fails with `WorkerLost`."""
-        trouble: BrokerError | None = None
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._listen()
+                for task in self._started:
+                    task.cancel()
+        finally:
+            self._over.set()
+            self.worker.kill()
+            self.lost = await self.worker.wait_exit()
+            self._fail(self._trouble or WorkerLost(str(self.lost)))
+
+    async def _listen(self) -> None:
         try:
             async for frame in self.worker.frames():
                 if self._closed:
@@ -113,15 +127,20 @@ class WarmWorker:
                 await self._route(frame)
         except WorkerLost:
             pass
-        except BrokerError as error:
-            trouble = error
         except Exception:
             log.exception("a worker's frame could not be handled; ending the worker")
-        finally:
-            self._over.set()
-            self.worker.kill()
-            self.lost = await self.worker.wait_exit()
-            self._fail(trouble or WorkerLost(str(self.lost)))
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        assert self._tasks is not None
+        task = self._tasks.create_task(work)
+        self._started.add(task)
+        task.add_done_callback(self._started.discard)
+        return task
+
+    def _end(self, trouble: BrokerError) -> None:
+        """The worker cannot be given what it needs to hold the session."""
+        self._trouble = trouble
+        self.worker.kill()
 
     def _fail(self, error: Exception) -> None:
         waiting: list[asyncio.Future[Any]] = [self._ready, *(run.done for run in self._runs.values())]
@@ -134,12 +153,18 @@ class WarmWorker:
         match frame.kind:
             case "jupyter":
                 await self._publish(frame)
+            case "chunks":
+                self._intake.take(frame.head)
             case "chunk":
-                await self._collect(ChunkId(frame.head["id"]), frame.parts[0])
+                await self._intake.gather(ChunkId(frame.head["id"]), frame.parts[0])
             case "done":
                 await self._settle(frame)
             case "fetch":
-                await self._supply([ChunkId(i) for i in frame.head["ids"]])
+                self._supply.begin(frame.head, None if self._ready.done() else self._end)
+            case "read":
+                self._supply.on_read(frame.head["slot"])
+            case "enough":
+                self._supply.end(frame.head["fetch"])
             case "ready" if not self._ready.done():
                 self._ready.set_result(frame.head)
             case "quiet":
@@ -170,29 +195,11 @@ class WarmWorker:
             run.done.set_result(await self._ports.settle(None, {}, ()))
         await run.log.room()
 
-    async def _collect(self, chunk_id: ChunkId, data: bytes) -> None:
-        if self._trouble is not None:
-            return  # the commit that needs it fails; the next one brings it again
-        self._chunks[chunk_id] = data
-        if sum(map(len, self._chunks.values())) >= _CHUNK_BATCH:
-            try:
-                await self._flush()
-            except BrokerError as error:
-                self._trouble = error
-
-    async def _flush(self) -> None:
-        trouble, self._trouble = self._trouble, None
-        if trouble is not None:
-            raise trouble
-        chunks, self._chunks = self._chunks, {}
-        if chunks:
-            await self._ports.keep(chunks)
-
     async def _settle(self, frame: Frame) -> None:
         run = self._runs.get(frame.head["msg_id"])
         committed = False
         try:
-            await self._flush()
+            await self._intake.settled()
             outcome = await self._ports.settle(run, frame.head, frame.parts)
             committed = True
             _raise_failure(frame.head["failure"])
@@ -204,15 +211,6 @@ class WarmWorker:
         finally:
             if frame.head["commit"] is not None:
                 await self.worker.send(Frame("committed", {"ok": committed}))
-
-    async def _supply(self, ids: list[ChunkId]) -> None:
-        for start in range(0, len(ids), 8):
-            wanted = ids[start : start + 8]
-            found = await self._ports.fetch(wanted)
-            for chunk_id in wanted:
-                data = found.get(chunk_id)
-                head = {"id": chunk_id, "found": data is not None}
-                await self.worker.send(Frame("chunk", head, [data] if data is not None else []))
 
 
 def _raise_failure(failure: str | None) -> None:

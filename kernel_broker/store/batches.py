@@ -4,8 +4,11 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
+from kernel_broker.store.contract import Buffer
+
 K = TypeVar("K")
 V = TypeVar("V")
+B = TypeVar("B", bound=Buffer)
 
 
 def by_count(items: Collection[V], limit: int) -> Iterator[list[V]]:
@@ -15,9 +18,9 @@ def by_count(items: Collection[V], limit: int) -> Iterator[list[V]]:
         yield batch
 
 
-def by_size(parts: Mapping[K, bytes], limit: int) -> Iterator[dict[K, bytes]]:
+def by_size(parts: Mapping[K, B], limit: int) -> Iterator[dict[K, B]]:
     """`parts` in groups of at most `limit` bytes; one larger than that goes alone."""
-    group: dict[K, bytes] = {}
+    group: dict[K, B] = {}
     size = 0
     for key, data in parts.items():
         if group and size + len(data) > limit:

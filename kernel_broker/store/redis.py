@@ -18,7 +18,7 @@ from kernel_broker.store.redis_url import parse_sentinel, without_secrets
 
 log = logging.getLogger(__name__)
 
-Command = tuple[str | bytes | float, ...]
+Command = tuple[str | bytes | memoryview | float, ...]
 
 _CONNECTIONS: Final = 32
 _OPTIONS: Final[dict[str, Any]] = {"protocol": 2, "socket_connect_timeout": 3.0, "socket_timeout": 10.0}

@@ -21,6 +21,7 @@ RELAY_LIMIT = 128 * 2**10
 """Largest message a process forked by user code may send (one datagram)."""
 
 _READ_SIZE = 2**20
+_CLOSED_BY_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class Channel:
@@ -37,6 +38,8 @@ class Channel:
         self._room = threading.Event()
         self._room.set()
         self._pid = os.getpid()
+        self.descriptors: list[int] = []
+        """Open files that came along with frames and were not taken yet."""
         self._relay_in, self._relay_out = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     def open(self, on_frame: Callable[[Frame], None], on_close: Callable[[], None]) -> None:
@@ -105,14 +108,15 @@ class Channel:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(_READ_SIZE)
+            data, descriptors, _, _ = socket.recv_fds(self._sock, _READ_SIZE, 1, _CLOSED_BY_EXEC)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            data, descriptors = b"", []
         if not data:
             self._close()
             return
+        self.descriptors += descriptors
         try:
             self._decoder.feed(data)
             for frame in self._decoder:

@@ -1,20 +1,19 @@
 """One worker: hosts the kernel for one session, runs its requests, hands its state to the broker.
 
-    broker → worker   birth · jupyter · stdin · chunk · committed
-    worker → broker   ready · jupyter · fetch · chunk · done · quiet
+    broker → worker   birth · jupyter · stdin · committed
+    worker → broker   ready · jupyter · done · quiet
 
-(The members of each frame are in `frames`.)
+and what `exchange` sends and gets.
 """
 
 import asyncio
 import contextvars
 import os
-import queue
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ipykernel.control import ControlThread
@@ -23,6 +22,7 @@ from kernel_broker.wire.frames import Frame
 from kernel_broker.worker import environment, report
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.channel import Channel
+from kernel_broker.worker.exchange import Exchange
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.state.engine import StateEngine
 from kernel_broker.worker.state.errors import StateError
@@ -30,9 +30,6 @@ from kernel_broker.worker.state.errors import StateError
 _QUIET_SECONDS = 0.25
 _BROKEN = 70
 """Exit status of a process that user code has damaged beyond answering (EX_SOFTWARE)."""
-
-_AT_ONCE = 64
-"""Chunks asked for at once: few round trips, and not the whole state twice in memory."""
 
 STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close"})
 """Requests after which the namespace may have changed."""
@@ -51,7 +48,7 @@ class Worker:
         self._control = ControlThread(daemon=True)
         self._control_loop: asyncio.AbstractEventLoop = self._control.io_loop.asyncio_loop
         self._channel = Channel(sock, self._control_loop)
-        self._chunks: queue.SimpleQueue[Frame] = queue.SimpleQueue()
+        self._exchange = Exchange(self._channel)
         self._engine: StateEngine | None = None
         self._requests: set[asyncio.Task[None]] = set()
         self._watching: asyncio.TimerHandle | None = None
@@ -87,7 +84,10 @@ class Worker:
             "jupyter": self._on_jupyter,
             "birth": lambda frame: self._on_main(self._enter, frame),
             "committed": lambda frame: self._on_main(self._committed, frame),
-            "chunk": self._chunks.put,
+            "exchange": self._exchange.on_memory,
+            "taken": self._exchange.on_taken,
+            "pieces": self._exchange.on_answer,
+            "chunk": self._exchange.on_answer,
             "stdin": lambda frame: self._kernel.input_replies.put(frame.head["value"]),
         }
         handlers[frame.kind](frame)
@@ -123,23 +123,10 @@ class Worker:
         self._engine = StateEngine(self._app.shell, bytes.fromhex(head["key"]))
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
-            lost = self._engine.restore(entries, self._fetch) if entries else []
+            lost = self._engine.restore(entries, self._exchange.fetch) if entries else []
         except StateError as error:
             return {"failure": str(error)}
         return {"lost": [report.pin(pin) for pin in lost], "problem": problem, "failure": None}
-
-    def _fetch(self, ids: Sequence[str]) -> Iterator[bytes | None]:
-        """Get chunks from the store, through the broker, in the order asked for."""
-        for start in range(0, len(ids), _AT_ONCE):
-            batch = ids[start : start + _AT_ONCE]
-            self._channel.send(Frame("fetch", {"ids": list(batch)}))
-            for _ in batch:
-                frame = self._chunks.get()
-                yield frame.parts[0] if frame.head["found"] else None
-
-    def _keep(self, name: str, data: Any) -> None:
-        """Give a chunk of the coming commit to the store, through the broker."""
-        self._channel.send(Frame("chunk", {"id": name}, [bytes(data)]))
 
     def _begin(self, frame: Frame) -> None:
         task = self._loop.create_task(self._handle(frame), name=report.REQUEST, context=self._context)
@@ -164,7 +151,8 @@ class Worker:
         head = report.done(self._app, msg_id, self._loop) | {"failure": failure}
         parts: list[bytes] = []
         if stateful and self._engine is not None:
-            delta = self._engine.capture(self._keep)
+            delta = self._engine.capture(self._exchange.put)
+            self._exchange.flush()
             head["commit"] = {
                 "put": list(delta.put),
                 "delete": delta.delete,
@@ -191,5 +179,6 @@ class Worker:
             self._channel.send(Frame("quiet"))
 
     def _committed(self, frame: Frame) -> None:
+        self._exchange.settle()
         if frame.head["ok"] and self._engine is not None:
             self._engine.acknowledge()

@@ -11,3 +11,7 @@ class StateCorrupt(StateError):
 
 class StateMismatch(StateError):
     """The state was written by another Python, or another format of this package."""
+
+
+class StateUnavailable(StateError):
+    """The store does not answer; the state may be whole."""

@@ -5,13 +5,16 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from kernel_broker import __version__
 from kernel_broker.api import health, problems, runs, sessions
 from kernel_broker.api.limits import BodyLimit
+from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.pool import Pool, PoolLimits
+from kernel_broker.sessions.file_rules import FileLimits, FileRules, FilesMode
 from kernel_broker.sessions.service import Sessions, Upkeep
 from kernel_broker.sessions.surroundings import SessionLimits
 from kernel_broker.settings import Settings, SettingsError
@@ -28,7 +31,10 @@ def make_app(settings: Settings) -> FastAPI:
         store = open_store(settings.store_url)
     except ValueError as error:
         raise SettingsError(f"KERNEL_BROKER_STORE_URL: {error}") from error
-    pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers))
+    folders = Folders(Path(settings.files_dir))
+    pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders)
+    mode: FilesMode = "state" if settings.files == "state" else "host"
+    rules = FileRules(mode, FileLimits(settings.files_bytes, settings.files_count, settings.file_bytes))
     limits = SessionLimits(
         lease_ttl=settings.lease_ttl,
         patience=settings.patience,
@@ -36,6 +42,7 @@ def make_app(settings: Settings) -> FastAPI:
         run_log=settings.run_log,
         output=settings.output,
         grace=settings.grace,
+        files=rules,
     )
     upkeep = Upkeep(worker_idle=settings.worker_idle, session_ttl=settings.session_ttl)
     service = Sessions(store, pool, limits, upkeep, time.time)
@@ -43,12 +50,14 @@ def make_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
+            await folders.open()
             async with asyncio.TaskGroup() as tasks:
                 forking = tasks.create_task(pool.run())
                 async with service.open():
                     yield
                 forking.cancel()
         finally:
+            await folders.close()
             await store.close()
 
     app = FastAPI(

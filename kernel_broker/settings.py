@@ -4,6 +4,7 @@ Each is an environment variable `KERNEL_BROKER_<NAME>`; `python -m kernel_broker
 """
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,11 @@ def default_store_url() -> str:
     """The embedded store in the user's data directory."""
     base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return f"sqlite://{base}/serverless-ipykernel/store.db"
+
+
+def default_files_dir() -> str:
+    """A folder of the user's own among the temporary ones."""
+    return str(Path(tempfile.gettempdir()) / f"serverless-ipykernel-{os.getuid()}")
 
 
 def setting(default: Any, text: str) -> Any:
@@ -52,6 +58,13 @@ class Settings:
         64 * 2**20, "bytes of output of one cell, to the next whole message; the rest is dropped, and said so"
     )
     request_bytes: int = setting(64 * 2**20, "bytes of a request's body at most")
+    files: str = setting("host", "where cells work: 'host', in the folder the session names; 'state', in one "
+                                 "whose files are saved with the session (for pods)")  # fmt: skip
+    files_dir: str = setting("", "folder for the working directories of sessions whose files are saved with "
+                                 "them (default: one in the system's temporary folder)")  # fmt: skip
+    files_bytes: int = setting(2**30, "bytes of all files that are saved with a session")
+    files_count: int = setting(10_000, "files and folders that are saved with a session")
+    file_bytes: int = setting(256 * 2**20, "bytes of one file that is saved with a session, or sent to it")
     idle_exit: float = setting(0.0, "seconds without any request or running cell until the broker ends "
                                     "itself; 0: never")  # fmt: skip
     grace: float = setting(
@@ -103,6 +116,7 @@ def _resolve(settings: Settings) -> Settings:
             raise SettingsError(f"{PREFIX}TOKEN_FILE cannot be read: {error.strerror}") from error
         if not values["token"]:
             raise SettingsError(f"{PREFIX}TOKEN_FILE is empty")
+    values["files_dir"] = settings.files_dir or default_files_dir()
     values["store_url"] = settings.store_url or default_store_url()
     if settings.port > 65535:
         raise SettingsError(f"{PREFIX}PORT must be at most 65535")
@@ -110,6 +124,8 @@ def _resolve(settings: Settings) -> Settings:
         raise SettingsError(f"{PREFIX}UDS: there is no folder {str(Path(settings.uds).parent)!r}")
     if settings.workers < 1:
         raise SettingsError(f"{PREFIX}WORKERS must be at least 1")
+    if settings.files not in ("host", "state"):
+        raise SettingsError(f"{PREFIX}FILES must be host or state")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
     return Settings(**values)

@@ -37,6 +37,9 @@ class SessionCreate(_Strict):
         None, description="working directory (absolute)"
     )
     limits: Json = Field(default_factory=dict)
+    files: Literal["host", "state"] | None = Field(
+        None, description="where its files are: in folders of the host, or saved with its state"
+    )
     idle_ttl: Annotated[float, Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)] | None = Field(
         None, description="seconds without activity after which the session is forgotten"
     )
@@ -63,6 +66,7 @@ class SessionView(BaseModel):
     runtime: Json
     cwd: str | None
     limits: Json
+    files: Literal["host", "state"]
     idle_ttl: float
     created_at: float
     last_activity: float

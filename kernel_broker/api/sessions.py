@@ -26,7 +26,7 @@ def service(request: Request) -> Sessions:
 _EXISTED: dict[int | str, Any] = {200: {"model": SessionView, "description": "It existed already"}}
 
 
-@router.post("", status_code=201, response_model=SessionView, responses={**_EXISTED, **documented(409)})
+@router.post("", status_code=201, response_model=SessionView, responses={**_EXISTED, **documented(403, 409)})
 async def create(request: Request, body: SessionCreate, owner: Owner) -> Response:
     """Create a session; it costs nothing until its first cell."""
     runtime = (request.app.state.runtime() or {}).get("image")
@@ -39,6 +39,7 @@ async def create(request: Request, body: SessionCreate, owner: Owner) -> Respons
         cwd=body.cwd,
         env=body.env,
         limits=body.limits,
+        files=body.files,
         idle_ttl=body.idle_ttl,
     )
     session, is_new = await service(request).create(new)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from kernel_broker.pool.exchange import Exchange, make_exchange
+from kernel_broker.pool.folders import Folder
 from kernel_broker.wire.frames import Frame, FrameDecoder, FrameError, encode
 
 _READ_SIZE = 2**18
@@ -43,6 +44,8 @@ class Worker:
         self._killed = False
         self.exchange: Exchange | None = None
         """The memory that large bytes cross in; None where there is no such thing."""
+        self.folder: Folder | None = None
+        """The working directory that is its alone, if it has one."""
 
     async def connect(self) -> None:
         """Start talking; must be called once, before anything else."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernel_broker.errors import Unavailable
+from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.handle import Worker
 from kernel_broker.pool.zygote import Zygote
 
@@ -26,9 +27,10 @@ class PoolLimits:
 class Pool:
     """Owns the zygote and every worker. `run` keeps both going until it is cancelled."""
 
-    def __init__(self, preload: tuple[str, ...], limits: PoolLimits) -> None:
+    def __init__(self, preload: tuple[str, ...], limits: PoolLimits, folders: Folders | None = None) -> None:
         self._preload = preload
         self._limits = limits
+        self._folders = folders
         self._zygote: Zygote | None = None
         self._spares: deque[Worker] = deque()
         self._workers: set[Worker] = set()
@@ -76,11 +78,25 @@ class Pool:
                 await self._drop_all(zygote)
             await asyncio.sleep(_RESTART_DELAY)
 
-    async def acquire(self, patience: float) -> Worker:
+    async def acquire(self, patience: float, folder: str | None = None) -> Worker:
         """A worker that belongs to nobody yet, a spare if there is one. Hand it back with `release`.
 
-        Waits up to `patience` seconds for the zygote to be up; raises `Unavailable`.
+        With a `folder` wanted, it has one of that name to itself. Waits up to `patience` seconds for the
+        zygote to be up; raises `Unavailable`.
         """
+        if folder is None:
+            return await self._acquire(patience)
+        assert self._folders is not None
+        taken = await self._folders.take(folder)
+        try:
+            worker = await self._acquire(patience)
+        except BaseException:
+            await taken.remove()
+            raise
+        worker.folder = taken
+        return worker
+
+    async def _acquire(self, patience: float) -> Worker:
         while self._spares:
             worker = self._spares.popleft()
             self._wanted.set()
@@ -102,9 +118,12 @@ class Pool:
         return await self._fork(self._zygote)
 
     async def release(self, worker: Worker) -> None:
-        """End a worker that was acquired. A worker is never used for a second session."""
+        """End a worker that was acquired, and its folder. A worker is never used for a second session."""
         self._workers.discard(worker)
         await worker.close()
+        if worker.folder is not None:
+            await worker.wait_exit()
+            await worker.folder.remove()
 
     async def _refill(self, zygote: Zygote) -> None:
         try:

@@ -14,6 +14,8 @@ class SessionDocument:
     cwd: str | None = None
     env: dict[str, str] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    files: str = "host"
+    """Where its files are: in folders of the `host`, or part of its `state`."""
     runtime: dict[str, Any] = field(default_factory=dict)
     """The runtime that last committed: a namespace is loadable where its `magic` is the same."""
     key: str = field(default_factory=lambda: secrets.token_hex(32))

@@ -3,9 +3,11 @@
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from kernel_broker.errors import BrokerError, Conflict
+from kernel_broker.pool.handle import Worker
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import Surroundings
@@ -52,7 +54,8 @@ class Residence:
         entries = await self._tenure.load(run)
         if around.pool.info is None:
             run.queue(1, "the pod is loading its libraries")
-        worker = await around.pool.acquire(around.limits.patience)
+        wanted = self._tenure.session_id if self._tenure.document.files == "state" else None
+        worker = await around.pool.acquire(around.limits.patience, wanted)
         ports = Ports(
             fetch=lambda ids: self._tenure.fetch(ids, run if run.outcome is None else self._speaker),
             keep=lambda chunks: self._tenure.keep(chunks, self._speaker),
@@ -62,13 +65,20 @@ class Residence:
         )
         self._warm = warm = WarmWorker(worker, ports)
         around.spawn(self._attend(warm))
-        ready = await warm.enter(self._tenure.birth(), entries)
+        ready = await warm.enter(self._birth(worker), entries)
         if ready["failure"] is not None:
             await self.drop()
             raise _unreadable(ready["failure"], self._tenure)
         if ready["problem"] is not None:
             run.warn(ready["problem"])
         return warm
+
+    def _birth(self, worker: Worker) -> Json:
+        birth, rules = self._tenure.birth(), self._around.limits.files
+        if worker.folder is None:
+            return birth
+        limits = rules.within(self._tenure.document.limits)
+        return {**birth, "cwd": str(worker.folder.path), "files": asdict(limits)}
 
     async def _attend(self, warm: WarmWorker) -> None:
         await warm.pump()

@@ -11,6 +11,7 @@ from typing import Any
 from kernel_broker.errors import Conflict, NotFound, Unavailable
 from kernel_broker.pool.pool import Pool
 from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.sessions.file_rules import FilesMode
 from kernel_broker.sessions.live import LiveSession
 from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
@@ -47,6 +48,7 @@ class NewSession:
     cwd: str | None = None
     env: dict[str, str] | None = None
     limits: Json | None = None
+    files: FilesMode | None = None
     idle_ttl: float | None = None
 
 
@@ -118,11 +120,13 @@ class Sessions:
     async def create(self, new: NewSession) -> tuple[Json, bool]:
         """Create a session, or return the owner's own that has the id; the second value says if it is new."""
         now = self._clock()
+        self._limits.files.within(new.limits or {})
         document = SessionDocument(
             name=new.name,
             cwd=new.cwd,
             env=new.env or {},
             limits=new.limits or {},
+            files=self._limits.files.choose(new.files),
             runtime=(self._pool.info or {}).get("runtime", {}),
         )
         record = SessionRecord(
@@ -252,6 +256,7 @@ class Sessions:
             "runtime": document.runtime,
             "cwd": document.cwd,
             "limits": document.limits,
+            "files": document.files,
             "idle_ttl": record.ttl,
             "created_at": record.created_at,
             "last_activity": record.last_activity,

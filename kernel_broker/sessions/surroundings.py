@@ -1,10 +1,11 @@
 """What every session at this pod shares: the store, the pool, the clock, the bounds."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kernel_broker.pool.pool import Pool
+from kernel_broker.sessions.file_rules import FileRules
 from kernel_broker.store.contract import Store
 
 
@@ -26,6 +27,8 @@ class SessionLimits:
     """After a timeout's interrupt, how long a cell may take to stop before its worker is killed."""
     grace: float = 30.0
     """How long running cells may go on when the pod is told to stop."""
+    files: FileRules = field(default_factory=FileRules)
+    """How much of a session's working directory travels with it."""
     run_memory: float = 60.0
     """How long a finished run can be re-attached from memory; after that, its stored tail is all."""
 

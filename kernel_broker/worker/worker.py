@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ipykernel.control import ControlThread
@@ -23,6 +24,8 @@ from kernel_broker.worker import environment, report
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.channel import Channel
 from kernel_broker.worker.exchange import Exchange
+from kernel_broker.worker.files.limits import FileLimits
+from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.state.engine import StateEngine
 from kernel_broker.worker.state.errors import StateError
@@ -50,6 +53,7 @@ class Worker:
         self._channel = Channel(sock, self._control_loop)
         self._exchange = Exchange(self._channel)
         self._engine: StateEngine | None = None
+        self._files: WorkingFiles | None = None
         self._requests: set[asyncio.Task[None]] = set()
         self._watching: asyncio.TimerHandle | None = None
 
@@ -120,6 +124,9 @@ class Worker:
         self._app.shell.init_environment()
         problem = environment.change_directory(head["cwd"])
         self._app.enter()
+        self._files = None
+        if head.get("files") is not None:
+            self._files = WorkingFiles(Path(head["cwd"]), FileLimits(**head["files"]))
         self._engine = StateEngine(self._app.shell, bytes.fromhex(head["key"]))
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:

@@ -12,18 +12,23 @@ from pathlib import Path
 
 _SHARED = re.compile(rb"^\S+ .w.s \S+ ([0-9a-f]+):([0-9a-f]+) (\d+) +(/.*)$", re.MULTILINE)
 
+_NO_FILES = (b"/memfd:", b"/dev/zero", b"/SYSV", b"/anon_")
+
 Mapped = frozenset[tuple[int, int] | bytes]
 """Files, by device and inode, and by path: on an overlay only the path is that of the file the user sees."""
 
 
-def mapped_files() -> Mapped:
-    """The files that are mapped, shared and writable."""
+def mapped_files(below: bytes) -> Mapped:
+    """The files that are mapped, shared and writable; paths only of those `below` a folder."""
     found: set[tuple[int, int] | bytes] = set()
     for process in _family(os.getpid()):
         with suppress(OSError):
             for major, minor, inode, path in _SHARED.findall(Path(f"/proc/{process}/maps").read_bytes()):
+                if path.startswith(_NO_FILES):
+                    continue
                 found.add((os.makedev(int(major, 16), int(minor, 16)), int(inode)))
-                found.add(path.replace(rb"\012", b"\n"))
+                if path.startswith(below):
+                    found.add(path.replace(rb"\012", b"\n"))
     return frozenset(found)
 
 

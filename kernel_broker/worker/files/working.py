@@ -62,7 +62,7 @@ class WorkingFiles:
 
     def _moving(self, found: list[Found]) -> set[str]:
         """Files that are, or at the last look were, mapped for writing."""
-        before, self._mapped = self._mapped, mapped_files() if found else frozenset()
+        before, self._mapped = self._mapped, mapped_files(os.fsencode(self._folder)) if found else frozenset()
         mapped = before | self._mapped
         if not mapped:
             return set()

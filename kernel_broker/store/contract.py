@@ -289,7 +289,7 @@ class Store(Protocol):
 
         It has that revision's number, entries and chunk references, and no history or runs (`record` says the
         rest; its `revision` and `size` are ignored). No chunk is copied. False, nothing changed, if the new
-        id exists. Raises `SessionMissing`, `RevisionMissing`.
+        id exists. Else raises `SessionMissing`, `RevisionMissing`.
         """
 
     async def collect(self, now: float, grace: float) -> int:

@@ -23,6 +23,7 @@ Command = tuple[str | bytes | memoryview | float, ...]
 _CONNECTIONS: Final = 32
 _OPTIONS: Final[dict[str, Any]] = {"protocol": 2, "socket_connect_timeout": 3.0, "socket_timeout": 10.0}
 _RETRIES: Final = 2
+_SCRIPT: Final = ("session.lua", "revisions.lua")
 
 
 class RedisLink:
@@ -32,7 +33,8 @@ class RedisLink:
         self._client = client
         self._where = where
         self._sentinels = sentinels
-        self._source = files("kernel_broker.store").joinpath("session.lua").read_text("utf-8")
+        scripts = files("kernel_broker.store")
+        self._source = "".join(scripts.joinpath(name).read_text("utf-8") for name in _SCRIPT)
         self._script = client.register_script(self._source)
         self._slots = asyncio.Semaphore(_CONNECTIONS)
         self._is_open = False

@@ -8,7 +8,7 @@ All keys of a session share one hash tag and expire with it; what changes a sess
 import builtins
 from collections.abc import Collection, Mapping, Sequence
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from kernel_broker.store.batches import by_count, by_size
 from kernel_broker.store.contract import (
@@ -18,13 +18,21 @@ from kernel_broker.store.contract import (
     Commit,
     History,
     Lease,
+    RevisionRecord,
     RunRecord,
     SessionRecord,
     StoreUnavailable,
 )
 from kernel_broker.store.redis import Command, RedisLink
+from kernel_broker.store.redis_homes import Homes, chunk_key, own_key
 from kernel_broker.store.redis_index import PREFIX, Index
-from kernel_broker.store.refusals import lease_held, revision_mismatch, session_missing, stale_lease
+from kernel_broker.store.refusals import (
+    lease_held,
+    revision_mismatch,
+    revision_missing,
+    session_missing,
+    stale_lease,
+)
 from kernel_broker.wire.ids import ChunkId, Epoch, Revision, RunId, SessionId
 
 _FIELDS: Final = ("owner", "revision", "created_at", "last_activity", "ttl", "doc", "size")
@@ -41,8 +49,9 @@ class RedisStore:
 
     def __init__(self, link: RedisLink, history: History = HEAD_ALONE) -> None:
         self._link = link
-        self._history = history
         self._index = Index(link)
+        self._homes = Homes(link)
+        self._kept = history.revisions, history.size
 
     async def open(self) -> None:
         await self._link.open()
@@ -63,7 +72,13 @@ class RedisStore:
         session_id = record.session_id
         times = record.created_at, record.last_activity, record.ttl, _ms(record.ttl)
         fields = record.owner, record.revision, *times, record.doc
-        answer, owner = await self._do(session_id, "create", *fields)
+        answer, owner = await self._link.call(own_key(session_id), "create", *fields)
+        if answer == b"moved":
+            known = await self.get(session_id)
+            if known is None:  # it was a fork, and is gone: now its id is free
+                answer, owner = await self._link.call(own_key(session_id), "create", *fields)
+        if answer == b"moved":
+            return False
         await self._index.add({session_id: owner.decode()})  # also an old one: its maker may have died here
         return bool(answer == b"ok")
 
@@ -75,6 +90,7 @@ class RedisStore:
 
     async def delete(self, session_id: SessionId) -> bool:
         answer, *owner = await self._do(session_id, "delete")
+        await self._homes.unclaim(session_id)
         await self._repair([session_id], *(name.decode() for name in owner))
         return bool(answer == b"ok")
 
@@ -100,8 +116,8 @@ class RedisStore:
         return _run(run_id, known[0]) if answer == b"known" else None
 
     async def get_run(self, session_id: SessionId, run_id: RunId) -> RunRecord | None:
-        (known,) = await self._link.send([("HGET", f"{_key(session_id)}:runs", run_id)])
-        return None if known is None else _run(run_id, known)
+        _, *known = await self._do(session_id, "run", run_id)
+        return _run(run_id, known[0]) if known and known[0] is not None else None
 
     async def entries(self, session_id: SessionId) -> dict[str, bytes]:
         # One script and not a MULTI: a full Redis refuses even to read in a transaction.
@@ -110,38 +126,46 @@ class RedisStore:
             raise session_missing(session_id)
         expected, flat = rest
         if len(flat) != 2 * int(expected):
-            raise StoreUnavailable(
-                f"Redis has evicted state of session {session_id!r}: restart the session, and set Redis'"
-                " maxmemory-policy to noeviction so that it does not happen again"
-            )
+            raise _evicted(session_id)
         return {name.decode(): data for name, data in zip(flat[::2], flat[1::2], strict=True)}
 
     async def missing(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> set[ChunkId]:
-        absent = (await self._do(session_id, "missing", *chunk_ids))[1:]
+        answer, *absent = await self._do(session_id, "missing", *chunk_ids)
+        if answer == b"missing":
+            return set(chunk_ids)
         return {ChunkId(chunk_id.decode()) for chunk_id in absent}
 
     async def put_chunks(self, session_id: SessionId, chunks: Mapping[ChunkId, Buffer]) -> None:
-        key = _key(session_id)
         for batch in by_size(chunks, _BYTES_AT_ONCE):
-            write: list[Command] = [
-                ("SET", f"{key}:chunk:{chunk_id}", data, "NX", "PX", _STAGED_MS)
-                for chunk_id, data in batch.items()
-            ]
-            *_, (answer, *_) = await self._link.send([*write, self._link.script(key, "stage", *batch)])
-            if answer == b"missing":
+
+            async def attempt(key: str, batch: Mapping[ChunkId, Buffer] = batch) -> list[Any]:
+                write: list[Command] = [
+                    ("SET", chunk_key(key, chunk_id), data, "NX", "PX", _STAGED_MS)
+                    for chunk_id, data in batch.items()
+                ]
+                *_, answer = await self._link.send([*write, self._link.script(key, "stage", *batch)])
+                return list(answer)
+
+            if (await self._homes.at_home(session_id, attempt))[0] == b"missing":
                 raise session_missing(session_id)
 
     async def get_chunks(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> dict[ChunkId, bytes]:
         found: dict[ChunkId, bytes] = {}
         for batch in by_count(chunk_ids, _CHUNKS_AT_ONCE):
-            keys = [f"{_key(session_id)}:chunk:{chunk_id}" for chunk_id in batch]
-            (parts,) = await self._link.send([("MGET", *keys)])
-            found |= {chunk_id: data for chunk_id, data in zip(batch, parts, strict=True) if data is not None}
+
+            async def attempt(key: str, batch: Sequence[ChunkId] = batch) -> list[Any]:
+                keys = [chunk_key(key, chunk_id) for chunk_id in batch]
+                (answer, parts) = await self._link.send([self._link.script(key, "here"), ("MGET", *keys)])
+                return answer if answer[0] == b"moved" else [answer[0], *parts]
+
+            answer, *parts = await self._homes.at_home(session_id, attempt)
+            if answer == b"ok":
+                found |= {id_: data for id_, data in zip(batch, parts, strict=True) if data is not None}
         return found
 
     async def commit(self, commit: Commit) -> Revision:
         run_id, run = (commit.run.run_id, _packed(commit.run)) if commit.run else ("", b"")
-        head = commit.parent, commit.token, commit.at, commit.doc, run_id, run
+        head = commit.parent, commit.token, commit.at, commit.doc, run_id, run, *self._kept
         delete = set(commit.delete).difference(commit.put)
         drop = set(commit.drop).difference(commit.add)
         puts = [part for item in commit.put.items() for part in item]
@@ -154,24 +178,72 @@ class RedisStore:
         return Revision(int(rest[0]))
 
     async def reset(self, lease: Lease, doc: bytes, now: float) -> Revision:
-        return Revision(int((await self._do_leased(lease, "reset", now, doc))[1]))
+        return await self._move(lease, "", now, doc, token_hex(8))
+
+    async def revisions(self, session_id: SessionId) -> Sequence[RevisionRecord]:
+        answer, *flat = await self._do(session_id, "revisions")
+        if answer == b"missing":
+            raise session_missing(session_id)
+        return [_revision(flat[start : start + 6]) for start in reversed(range(0, len(flat), 6))]
+
+    async def checkout(
+        self, lease: Lease, revision: Revision, doc: bytes, now: float, token: str = ""
+    ) -> Revision:
+        return await self._move(lease, revision, now, doc, token or token_hex(8))
+
+    async def _move(
+        self, lease: Lease, revision: Revision | Literal[""], now: float, doc: bytes, token: str
+    ) -> Revision:
+        args = revision, token, now, doc, *self._kept
+        answer, *rest = await self._do_leased(lease, "move", *args)
+        _check_found(lease.session_id, revision, answer, rest)
+        return Revision(int(rest[0]))
+
+    async def fork(self, session_id: SessionId, revision: Revision | None, record: SessionRecord) -> bool:
+        if await self.get(record.session_id) is not None:
+            return False
+        parent = await self._homes.find(session_id)
+        home = f"{parent.partition('}')[0]}}}:fork:{token_hex(8)}"
+        if not await self._homes.claim(record.session_id, home):
+            return False
+        start: Revision | Literal[""] = "" if revision is None else revision
+        fields = (
+            record.owner,
+            0,
+            record.created_at,
+            record.last_activity,
+            record.ttl,
+            _ms(record.ttl),
+            record.doc,
+        )
+        answer, *rest = await self._link.call(parent, "fork", home, start, *fields)
+        if answer != b"ok":
+            await self._homes.unclaim(record.session_id, home)
+            if answer == b"missing":
+                raise session_missing(session_id)
+            _check_found(session_id, start, answer, rest)
+        if not await self._homes.settle(record.session_id, home):
+            await self._link.call(home, "delete")
+            return False
+        await self._index.add({record.session_id: record.owner})
+        return True
 
     async def collect(self, now: float, grace: float) -> int:
         before = _ms(now - grace)
-        waiting = await self._index.members()
+        waiting = [(session_id, own_key(session_id)) for session_id in await self._index.members()]
         removed = 0
         while waiting:
             batch, waiting = waiting[:_SESSIONS_AT_ONCE], waiting[_SESSIONS_AT_ONCE:]
-            answers = await self._link.send(
-                [self._link.script(_key(session_id), "collect", before) for session_id in batch]
-            )
+            answers = await self._link.send([self._link.script(key, "collect", before) for _, key in batch])
             gone: list[SessionId] = []
-            for session_id, (answer, *counts) in zip(batch, answers, strict=True):
+            for (session_id, key), (answer, *rest) in zip(batch, answers, strict=True):
                 if answer == b"missing":
                     gone.append(session_id)
-                elif int(counts[1]):
-                    removed += int(counts[0])
-                    waiting.append(session_id)  # it may have more
+                elif answer == b"moved":
+                    waiting.append((session_id, rest[0].decode()))
+                elif int(rest[1]):
+                    removed += int(rest[0])
+                    waiting.append((session_id, key))  # it may have more
             removed += len(gone)
             await self._repair(gone)
         return removed
@@ -196,11 +268,11 @@ class RedisStore:
             await self._index.add({id_: record.owner for id_, record in records.items() if record})
 
     async def _records(self, batch: Collection[SessionId]) -> dict[SessionId, SessionRecord | None]:
-        found = await self._link.send([("HMGET", _key(session_id), *_FIELDS) for session_id in batch])
-        return {id_: _record(id_, fields) for id_, fields in zip(batch, found, strict=True)}
+        found = await self._homes.fields(batch, _FIELDS)
+        return {id_: _record(id_, fields) for id_, fields in found.items()}
 
     async def _do(self, session_id: SessionId, verb: str, *args: str | float | bytes) -> Any:
-        return await self._link.call(_key(session_id), verb, *args)
+        return await self._homes.call(session_id, verb, *args)
 
     async def _do_leased(self, lease: Lease, verb: str, *args: str | float | bytes) -> Any:
         answer = await self._do(lease.session_id, verb, lease.holder, lease.epoch, *args)
@@ -211,8 +283,11 @@ class RedisStore:
         return answer
 
 
-def _key(session_id: SessionId) -> str:
-    return f"{PREFIX}:{{{session_id}}}"
+def _evicted(session_id: SessionId) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"Redis has evicted state of session {session_id!r}: restart the session, and set Redis'"
+        " maxmemory-policy to noeviction so that it does not happen again"
+    )
 
 
 def _ms(seconds: float) -> int:
@@ -233,6 +308,22 @@ def _record(session_id: SessionId, fields: Sequence[bytes | None]) -> SessionRec
         doc=doc,
         size=int(size),
     )
+
+
+def _revision(parts: Sequence[bytes]) -> RevisionRecord:
+    number, at, run_id, doc, size, alone = parts
+    run = RunId(run_id.decode()) if run_id else None
+    return RevisionRecord(Revision(int(number)), float(at), run, doc, int(size), int(alone))
+
+
+def _check_found(
+    session_id: SessionId, revision: Revision | Literal[""], answer: bytes, rest: Sequence[bytes]
+) -> None:
+    """Raise if the script did not find the revision."""
+    if answer == b"evicted":
+        raise _evicted(session_id)
+    if answer == b"trimmed" and revision != "":
+        raise revision_missing(session_id, revision, (Revision(int(rest[0])), Revision(int(rest[1]))))
 
 
 def _packed(run: RunRecord) -> bytes:

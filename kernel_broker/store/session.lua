@@ -1,22 +1,34 @@
 -- Everything that changes one session in Redis, each call atomic: KEYS = {session}, ARGV = {verb, ...}.
+-- (`revisions.lua` goes on: heads and their past.)
 --
 -- All keys of a session are made from KEYS[1], whose hash tag puts them in one slot:
 --   <session>            hash: the record, its lease (holder, epoch, lease_ms, lease_until), its expiry, and
 --                        `names`, the number of its entries: if it is wrong, Redis has evicted them
 --   <session>:entries    hash: name -> bytes
 --   <session>:refs       hash: id of a referenced chunk -> its size
---   <session>:garbage    zset: id of a written, unreferenced chunk -> since when (ms)
+--   <session>:held       hash: id of a chunk that old revisions refer to -> how many steps dropped it
+--   <session>:history    hash: at:<n>, run:<n>, doc:<n>, size:<n> of a kept revision; old:<n>, bytes of entries
+--                        that the next one replaced; steps:<n>, how much is in its undo
+--   <session>:undo:<n>   hash: what leads from revision n back to the one before: "=name" -> its bytes then,
+--                        "!name" was not there, "-id" -> size of a chunk dropped, "+id" was not referred to
 --   <session>:runs       hash: run id -> "0:revision:token" (begun) or "1:revision:log" (finished)
 --   <session>:order      list: run ids, oldest first
---   <session>:chunk:<id> string: bytes
+-- A family is a session and its forks, theirs included; its keys carry the first one's tag, so <session> is
+-- <family> or <family>:fork:<token>. Where a fork is, the hash at the key of its own id says (`home`).
+--   <family>:garbage     zset: id of a written, unreferenced chunk -> since when (ms)
+--   <family>:members     set: the sessions, once there is more than one
+--   <family>:chunk:<id>  string: bytes
 -- A verb looks at everything it may refuse before its first write: a script that fails half-way is not undone.
 -- Every verb may be repeated after a lost answer. An answer is a list whose first member says what it is.
 
 local session, verb = KEYS[1], ARGV[1]
-local entries, refs, garbage = session .. ':entries', session .. ':refs', session .. ':garbage'
-local runs, order = session .. ':runs', session .. ':order'
+local family = string.match(session, '^[^}]*}')
+local entries, refs, held = session .. ':entries', session .. ':refs', session .. ':held'
+local history, runs, order = session .. ':history', session .. ':runs', session .. ':order'
+local garbage, members = family .. ':garbage', family .. ':members'
 local RUNS_KEPT = 64
 local COLLECTED_AT_ONCE = 500
+local CLAIM_MS = 600000
 
 local call = redis.call
 local time = call('TIME')
@@ -27,7 +39,33 @@ local function whole(number)
 end
 
 local function chunk(id)
-  return session .. ':chunk:' .. id
+  return family .. ':chunk:' .. id
+end
+
+-- The name has the time of the session's creation in it: what is left of an expired namesake is not read.
+local function undo(n, of)
+  return (of or session) .. ':undo:' .. (call('HGET', of or session, 'born') or '') .. ':' .. n
+end
+
+-- The other living sessions of the family.
+local living
+local function others()
+  if not living then
+    living = {}
+    for _, member in ipairs(call('SMEMBERS', members)) do
+      if member ~= session and call('EXISTS', member) == 1 then
+        living[#living + 1] = member
+      end
+    end
+  end
+  return living
+end
+
+-- Of keys that sessions may share: nobody shortens another one's.
+local function extend(key, ms)
+  if #others() == 0 or call('PTTL', key) < ms then
+    call('PEXPIRE', key, whole(ms))
+  end
 end
 
 -- Milliseconds a chunk key has to live. It outlives the session by an eighth, so that a commit renews the
@@ -38,23 +76,44 @@ local function chunk_life(life)
 end
 
 -- The session was used: start the expiry of all its keys anew, never before the lease's.
-local function keep()
-  local v = call('HMGET', session, 'ttl_ms', 'holder', 'lease_until', 'covered')
+local function keep(of)
+  of = of or session
+  local v = call('HMGET', of, 'ttl_ms', 'holder', 'lease_until', 'covered', 'floor', 'revision')
   local life = tonumber(v[1])
   if v[2] ~= '' then
     life = math.max(life, tonumber(v[3]) - now)
   end
   if now + life > tonumber(v[4]) then
     local longer = life + math.floor(life / 8)
-    call('HSET', session, 'covered', whole(now + longer))
-    for _, id in ipairs(call('HKEYS', refs)) do
-      call('PEXPIRE', chunk(id), whole(longer))
+    call('HSET', of, 'covered', whole(now + longer))
+    for _, suffix in ipairs({':refs', ':held'}) do
+      for _, id in ipairs(call('HKEYS', of .. suffix)) do
+        extend(chunk(id), longer)
+      end
+    end
+    for n = tonumber(v[5] or v[6]) + 1, tonumber(v[6]) do
+      call('PEXPIRE', undo(whole(n), of), whole(longer))
     end
   end
-  for _, key in ipairs({session, entries, refs, garbage, runs, order}) do
-    call('PEXPIRE', key, whole(life))
+  for _, suffix in ipairs({'', ':entries', ':refs', ':held', ':history', ':runs', ':order'}) do
+    call('PEXPIRE', of .. suffix, whole(life))
   end
+  extend(garbage, life)
+  extend(members, life)
   return life
+end
+
+local function holds(member, id)
+  return call('HEXISTS', member .. ':refs', id) == 1 or call('HEXISTS', member .. ':held', id) == 1
+end
+
+local function shared(id)
+  for _, member in ipairs(others()) do
+    if holds(member, id) then
+      return true
+    end
+  end
+  return false
 end
 
 -- Why the lease (ARGV[2] holder, ARGV[3] epoch) is not the session's; nil if it is.
@@ -78,6 +137,24 @@ local function remember(run, record)
   end
 end
 
+-- What revision n is known by.
+local function record_revision(of, n, at, run, doc, size)
+  call('HSET', of .. ':history', 'at:' .. n, at, 'run:' .. n, run, 'doc:' .. n, doc, 'size:' .. n, size)
+end
+
+-- A new session: owner, revision, created_at, last_activity, ttl, ttl_ms, doc from ARGV[first] on.
+local function establish(at, first, revision, size, names)
+  -- Epochs start at the time, so that a deleted namesake's lease never fits.
+  local epoch = time[1] .. string.format('%06d', time[2])
+  local activity, doc = ARGV[first + 3], ARGV[first + 6]
+  call('HSET', at, 'owner', ARGV[first], 'revision', revision, 'created_at', ARGV[first + 2],
+    'last_activity', activity, 'ttl', ARGV[first + 4], 'ttl_ms', ARGV[first + 5], 'doc', doc, 'size', size,
+    'names', names, 'floor', revision, 'old_size', '0', 'born', epoch,
+    'epoch', epoch, 'holder', '', 'lease_ms', '0', 'lease_until', '0', 'covered', '0', 'token', '')
+  record_revision(at, revision, activity, '', doc, size)
+  keep(at)
+end
+
 local verbs = {}
 
 -- owner, revision, created_at, last_activity, ttl, ttl_ms, doc
@@ -85,35 +162,50 @@ function verbs.create()
   if call('EXISTS', session) == 1 then
     return {'exists', call('HGET', session, 'owner')}
   end
-  -- Epochs start at the time, so that a deleted namesake's lease never fits.
-  local epoch = time[1] .. string.format('%06d', time[2])
-  call('HSET', session, 'owner', ARGV[2], 'revision', ARGV[3], 'created_at', ARGV[4],
-    'last_activity', ARGV[5], 'ttl', ARGV[6], 'ttl_ms', ARGV[7], 'doc', ARGV[8], 'size', '0',
-    'names', '0',
-    'epoch', epoch, 'holder', '', 'lease_ms', '0', 'lease_until', '0', 'covered', '0', 'token', '')
-  keep()
+  establish(session, 2, ARGV[3], '0', '0')
+  if call('EXISTS', members) == 1 then
+    call('SADD', members, session)
+  end
   return {'ok', ARGV[2]}
+end
+
+function verbs.here()
+  return {call('EXISTS', session) == 1 and 'ok' or 'missing'}
 end
 
 -- last_activity
 function verbs.touch()
-  if call('EXISTS', session) == 1 then
-    call('HSET', session, 'last_activity', ARGV[2])
-    keep()
+  if call('EXISTS', session) == 0 then
+    return {'missing'}
   end
+  call('HSET', session, 'last_activity', ARGV[2])
+  keep()
   return {'ok'}
 end
 
 function verbs.delete()
-  local owner = call('HGET', session, 'owner')
-  for _, id in ipairs(call('HKEYS', refs)) do
-    call('UNLINK', chunk(id))
+  local v = call('HMGET', session, 'owner', 'floor', 'revision')
+  for _, hash in ipairs({refs, held}) do
+    for _, id in ipairs(call('HKEYS', hash)) do
+      if not shared(id) then
+        call('UNLINK', chunk(id))
+        call('ZREM', garbage, id)
+      end
+    end
   end
-  for _, id in ipairs(call('ZRANGE', garbage, 0, -1)) do
-    call('UNLINK', chunk(id))
+  for n = tonumber(v[2] or v[3] or '0') + 1, tonumber(v[3] or '0') do
+    call('UNLINK', undo(whole(n)))
   end
-  call('UNLINK', session, entries, refs, garbage, runs, order)
-  return owner and {'ok', owner} or {'missing'}
+  if #others() > 0 then
+    call('SREM', members, session)
+  else
+    for _, id in ipairs(call('ZRANGE', garbage, 0, -1)) do
+      call('UNLINK', chunk(id))
+    end
+    call('UNLINK', garbage, members)
+  end
+  call('UNLINK', session, entries, refs, held, history, runs, order)
+  return v[1] and {'ok', v[1]} or {'missing'}
 end
 
 -- holder, lease_ms
@@ -169,6 +261,11 @@ function verbs.begin_run()
   return {'ok'}
 end
 
+-- run_id: what is known of it
+function verbs.run()
+  return {'ok', call('HGET', runs, ARGV[2])}
+end
+
 -- the number of entries there should be, then name and bytes of each
 function verbs.entries()
   local names = call('HGET', session, 'names')
@@ -177,14 +274,19 @@ end
 
 -- ids of chunks: those that are not there
 function verbs.missing()
-  local absent = {'ok'}
   local life = call('PTTL', session)
+  if life < 0 then
+    return {'missing'}
+  end
+  local absent = {'ok'}
   for i = 2, #ARGV do
-    if life < 0 or call('EXISTS', chunk(ARGV[i])) == 0 then
+    if call('EXISTS', chunk(ARGV[i])) == 0 then
       absent[#absent + 1] = ARGV[i]
-    elseif call('ZSCORE', garbage, ARGV[i]) then
-      call('ZADD', garbage, whole(now), ARGV[i])
-      call('PEXPIRE', chunk(ARGV[i]), whole(chunk_life(life)))
+    else
+      if call('ZSCORE', garbage, ARGV[i]) then
+        call('ZADD', garbage, whole(now), ARGV[i])
+      end
+      extend(chunk(ARGV[i]), chunk_life(life))
     end
   end
   return absent
@@ -193,112 +295,23 @@ end
 -- ids of chunks that have just been written
 function verbs.stage()
   if call('EXISTS', session) == 0 then
-    for i = 2, #ARGV do
-      call('UNLINK', chunk(ARGV[i]))
+    if #others() == 0 then
+      for i = 2, #ARGV do
+        call('UNLINK', chunk(ARGV[i]))
+      end
     end
     return {'missing'}
   end
   for i = 2, #ARGV do
-    if call('HEXISTS', refs, ARGV[i]) == 0 then
+    if not holds(session, ARGV[i]) and not shared(ARGV[i]) then
       call('ZADD', garbage, whole(now), ARGV[i])
     end
   end
   local life = chunk_life(keep())
   for i = 2, #ARGV do
-    call('PEXPIRE', chunk(ARGV[i]), whole(life))
+    extend(chunk(ARGV[i]), life)
   end
   return {'ok'}
-end
-
--- The four lists at the end of a commit's arguments, as the positions of their first members.
-local function change_entries(first, puts, deletes)
-  local growth = 0
-  -- First what a full Redis refuses: it refuses only the first write of a script.
-  for i = first, first + 2 * puts - 2, 2 do
-    growth = growth - call('HSTRLEN', entries, ARGV[i]) + #ARGV[i + 1]
-    call('HSET', entries, ARGV[i], ARGV[i + 1])
-  end
-  for i = first + 2 * puts, first + 2 * puts + deletes - 1 do
-    growth = growth - call('HSTRLEN', entries, ARGV[i])
-    call('HDEL', entries, ARGV[i])
-  end
-  return growth
-end
-
-local function change_references(first, adds)
-  local growth = 0
-  for i = first + adds, #ARGV do
-    local size = call('HGET', refs, ARGV[i])
-    if size then
-      growth = growth - size
-      call('HDEL', refs, ARGV[i])
-      call('ZADD', garbage, whole(now), ARGV[i])
-    end
-  end
-  local life = chunk_life(tonumber(call('HGET', session, 'ttl_ms')))
-  for i = first, first + adds - 1 do
-    local size = call('STRLEN', chunk(ARGV[i]))
-    if call('HSETNX', refs, ARGV[i], size) == 1 then
-      growth = growth + size
-    end
-    call('ZREM', garbage, ARGV[i])
-    call('PEXPIRE', chunk(ARGV[i]), whole(life))
-  end
-  return growth
-end
-
--- holder, epoch, parent, token, last_activity, doc, run_id (or ''), run record, how many to put, to delete and
--- to add; then name and bytes of each put, names to delete, chunk ids to add, chunk ids to drop
-function verbs.commit()
-  local v = call('HMGET', session, 'revision', 'token', 'size', 'lease_ms')
-  if v[1] and v[2] == ARGV[5] then
-    return {'ok', v[1]}
-  end
-  local refusal = refused()
-  if refusal then
-    return refusal
-  end
-  if v[1] ~= ARGV[4] then
-    return {'conflict', v[1]}
-  end
-  local puts, deletes, adds = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-  local first_add = 13 + 2 * puts + deletes
-  local gone = {'gone'}
-  for i = first_add, first_add + adds - 1 do
-    if call('EXISTS', chunk(ARGV[i])) == 0 then
-      gone[#gone + 1] = ARGV[i]
-    end
-  end
-  if #gone > 1 then
-    return gone
-  end
-  local size = v[3] + change_entries(13, puts, deletes) + change_references(first_add, adds)
-  local revision = whole(v[1] + 1)
-  call('HSET', session, 'revision', revision, 'token', ARGV[5], 'last_activity', ARGV[6], 'doc', ARGV[7],
-    'size', whole(size), 'names', call('HLEN', entries))
-  if ARGV[8] ~= '' then
-    remember(ARGV[8], ARGV[9])
-  end
-  grant(v[4])
-  keep()
-  return {'ok', revision}
-end
-
--- holder, epoch, last_activity, doc
-function verbs.reset()
-  local refusal = refused()
-  if refusal then
-    return refusal
-  end
-  for _, id in ipairs(call('HKEYS', refs)) do
-    call('ZADD', garbage, whole(now), id)
-  end
-  call('UNLINK', entries, refs)
-  local revision = call('HINCRBY', session, 'revision', 1)
-  call('HSET', session, 'last_activity', ARGV[4], 'doc', ARGV[5], 'size', '0', 'names', '0',
-    'token', '')
-  keep()
-  return {'ok', whole(revision)}
 end
 
 -- before (ms): remove chunks unreferenced since then, some at a time
@@ -315,4 +328,28 @@ function verbs.collect()
   return {'ok', whole(removed), whole(#ids)}
 end
 
-return verbs[verb]()
+-- The key of a fork's own id: where the fork is.
+
+-- home: take the id for the fork that is being made there
+function verbs.claim()
+  local v = call('HMGET', session, 'owner', 'home')
+  if v[1] or (v[2] and v[2] ~= ARGV[2]) then
+    return {'exists'}
+  end
+  call('HSET', session, 'home', ARGV[2])
+  call('PEXPIRE', session, CLAIM_MS)
+  return {'ok'}
+end
+
+-- home: the fork is there now
+function verbs.settle()
+  return {call('HGET', session, 'home') == ARGV[2] and call('PERSIST', session) and 'ok' or 'exists'}
+end
+
+-- home: nothing is there (any more)
+function verbs.unclaim()
+  if call('HGET', session, 'home') == ARGV[2] then
+    call('UNLINK', session)
+  end
+  return {'ok'}
+end

@@ -202,13 +202,13 @@ def fork(
     db: sqlite3.Connection, now: float, session_id: SessionId, revision: Revision | None, new: SessionRecord
 ) -> bool:
     """See `Store.fork`."""
+    if get(db, now, new.session_id):
+        return False
     parent = get(db, now, session_id)
     if parent is None:
         raise session_missing(session_id)
     start = parent.revision if revision is None else revision
     _check_kept(db, session_id, start)
-    if get(db, now, new.session_id):
-        return False
     (size,) = db.execute(
         "SELECT size FROM revisions WHERE session_id = ? AND revision = ?", [session_id, start]
     ).fetchone()

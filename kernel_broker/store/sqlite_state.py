@@ -93,7 +93,7 @@ def commit(db: sqlite3.Connection, now: float, commit: Commit, history: History)
         raise revision_mismatch(session_id, commit.parent, head)
     if absent := missing(db, now, session_id, commit.add):
         raise ChunkMissing(absent)
-    run_id = commit.run and commit.run.run_id
+    run_id = commit.run.run_id if commit.run else None
     step = Step(session_id, commit.at, commit.doc, commit.token, run_id, Revision(head + 1))
     growth = _change_entries(db, step, commit) + _change_references(db, step, commit)
     if commit.run:

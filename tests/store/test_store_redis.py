@@ -62,7 +62,7 @@ async def test_all_keys_of_a_session_share_a_slot_and_expire(redis_server):
             keys = keys_of_session(client)
             kinds = {key.rpartition(b"}")[2] for key in keys}
             chunks = {b":chunk:aa", b":chunk:bb", b":chunk:cc"}
-            assert kinds == chunks | {b"", b":entries", b":refs", b":garbage", b":runs", b":order"}
+            assert kinds == chunks | {b"", b":entries", b":refs", b":garbage", b":history", b":runs", b":order"}
             assert len({key_slot(key) for key in keys}) == 1
             assert all(3500 < client.ttl(key) <= 3600 * 9 / 8 for key in keys)
 
@@ -99,7 +99,7 @@ async def test_a_short_lived_session_leaves_nothing_behind_by_itself(redis_serve
             await store.put_chunks(SID, {A: b"a", B: b"orphan"})
             await store.commit(Commit(lease, Revision(0), 2.0, b"", {"x": b"1"}, add=[A]))
             waiting = set(keys_of_session(client))
-            assert len(waiting) == 6
+            assert len(waiting) == 7
             while waiting:
                 message = await asyncio.to_thread(expiries.get_message, timeout=30)
                 assert message is not None

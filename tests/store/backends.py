@@ -9,7 +9,7 @@ from pathlib import Path
 import fakeredis
 from redis.asyncio import Redis
 
-from kernel_broker.store.contract import Store
+from kernel_broker.store.contract import HEAD_ALONE, History, Store
 from kernel_broker.store.redis import RedisLink
 from kernel_broker.store.redis_store import RedisStore
 from kernel_broker.store.sqlite import SqliteStore
@@ -25,7 +25,7 @@ class Backend:
 
 
 @asynccontextmanager
-async def sqlite_backend(path: Path | None) -> AsyncIterator[Backend]:
+async def sqlite_backend(path: Path | None, history: History = HEAD_ALONE) -> AsyncIterator[Backend]:
     passed = 0.0
 
     def clock() -> float:
@@ -35,7 +35,7 @@ async def sqlite_backend(path: Path | None) -> AsyncIterator[Backend]:
         nonlocal passed
         passed += seconds
 
-    store = SqliteStore(path, clock)
+    store = SqliteStore(path, clock, history)
     await store.open()
     try:
         yield Backend(store, age, clock)
@@ -44,11 +44,11 @@ async def sqlite_backend(path: Path | None) -> AsyncIterator[Backend]:
 
 
 @asynccontextmanager
-async def redis_backend(client: Redis) -> AsyncIterator[Backend]:
+async def redis_backend(client: Redis, history: History = HEAD_ALONE) -> AsyncIterator[Backend]:
     async def age(seconds: float) -> None:
         await age_redis(client, int(seconds * 1000))
 
-    store = RedisStore(RedisLink(client, "redis under test"))
+    store = RedisStore(RedisLink(client, "redis under test"), history)
     await store.open()
     try:
         yield Backend(store, age, time.time)

@@ -8,19 +8,27 @@ import pytest
 from backends import Backend, fake_client, redis_backend, sqlite_backend
 from redis.asyncio import Redis
 
+from kernel_broker.store.contract import HEAD_ALONE, History
+
 BACKENDS = ["sqlite-file", "sqlite-memory", "redis", "fakeredis"]
 
 
+@pytest.fixture
+def history() -> History:
+    """How much past the store keeps; a test of it has its own."""
+    return HEAD_ALONE
+
+
 @pytest.fixture(params=BACKENDS)
-async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Backend]:
+async def backend(request: pytest.FixtureRequest, tmp_path: Path, history: History) -> AsyncIterator[Backend]:
     async with AsyncExitStack() as stack:
         if request.param == "sqlite-file":
-            chosen = sqlite_backend(tmp_path / "state" / "store.db")
+            chosen = sqlite_backend(tmp_path / "state" / "store.db", history)
         elif request.param == "sqlite-memory":
-            chosen = sqlite_backend(None)
+            chosen = sqlite_backend(None, history)
         elif request.param == "redis":
             server = request.getfixturevalue("redis_server")
-            chosen = redis_backend(Redis.from_url(server.unix_url, protocol=2))
+            chosen = redis_backend(Redis.from_url(server.unix_url, protocol=2), history)
         else:
-            chosen = redis_backend(fake_client())
+            chosen = redis_backend(fake_client(), history)
         yield await stack.enter_async_context(chosen)

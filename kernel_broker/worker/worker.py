@@ -25,6 +25,8 @@ from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.channel import Channel
 from kernel_broker.worker.exchange import Exchange
 from kernel_broker.worker.files.limits import FileLimits
+from kernel_broker.worker.files.requests import REQUEST as FILE_REQUEST
+from kernel_broker.worker.files.requests import FileRequests
 from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.state.engine import StateEngine
@@ -34,8 +36,8 @@ _QUIET_SECONDS = 0.25
 _BROKEN = 70
 """Exit status of a process that user code has damaged beyond answering (EX_SOFTWARE)."""
 
-STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close"})
-"""Requests after which the namespace may have changed."""
+STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close", FILE_REQUEST})
+"""Requests after which the state may have changed."""
 
 
 class Worker:
@@ -124,10 +126,12 @@ class Worker:
         self._app.shell.init_environment()
         problem = environment.change_directory(head["cwd"])
         self._app.enter()
+        key = bytes.fromhex(head["key"])
         self._files = None
         if head.get("files") is not None:
             self._files = WorkingFiles(Path(head["cwd"]), FileLimits(**head["files"]))
-        self._engine = StateEngine(self._app.shell, bytes.fromhex(head["key"]))
+            FileRequests(self._files, self._exchange.fetch, key).install(self._kernel)
+        self._engine = StateEngine(self._app.shell, key)
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
             lost = self._engine.restore(entries, self._exchange.fetch) if entries else []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kernel_broker.wire.pages import PREFIX, PageError, decode_page, decode_pages
 from kernel_broker.worker.files.content import TICK, signature
-from kernel_broker.worker.files.limits import FileLimits
+from kernel_broker.worker.files.limits import Budget, FileLimits
 from kernel_broker.worker.files.look import Look, Seen
 from kernel_broker.worker.files.mapped import Mapped, mapped_files
 from kernel_broker.worker.files.paging import Paging
@@ -32,11 +32,21 @@ class WorkingFiles:
         self.new_pins: list[Pin] = []
         """Those that the look before did not tell."""
 
+    def open(self) -> int:
+        """A descriptor of the folder; the caller closes it."""
+        return open_root(self._folder)
+
+    def refuse(self, path: str, size: int) -> str | None:
+        """Why a file of `size` bytes would not be kept; None if it would."""
+        before = self._seen.get(path)
+        budget = Budget(self._limits, (seen.record for seen in self._seen.values()))
+        return budget.refuse(size, before.record if before is not None else None)
+
     def collect(self, chunks: Chunks) -> dict[str, bytes]:
         """The pages that list the tree as it is now; the content of what changed is cut into `chunks`."""
         look = Look(self._seen, self._limits, chunks)
         try:
-            root = open_root(self._folder)
+            root = self.open()
         except OSError as error:
             look.refused["."] = "folder", f"the session's folder cannot be opened ({error.strerror})"
             for path in self._seen:
@@ -87,7 +97,7 @@ class WorkingFiles:
             records = decode_pages(entries)
         except PageError as error:
             raise StateCorrupt(str(error)) from error
-        root = open_root(self._folder)
+        root = self.open()
         try:
             self._lost = restore_tree(root, records, fetch, key)
             made = {item.path: item.stat for item in walk(root)}

@@ -19,9 +19,11 @@ from conftest import BACKENDS
 from kernel_broker.store.contract import (
     ChunkMissing,
     Commit,
+    History,
     Lease,
     LeaseHeld,
     RevisionMismatch,
+    RevisionMissing,
     RunRecord,
     SessionMissing,
     SessionRecord,
@@ -29,8 +31,9 @@ from kernel_broker.store.contract import (
 )
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId
 
-SID = SessionId("s")
+SID, FORK = SessionId("s"), SessionId("f")
 TTL, LEASE, GRACE = 1000, 100, 300
+HISTORY = History(revisions=3, size=25)
 PODS = st.sampled_from(["pod-a", "pod-b"])
 WHOSE = st.tuples(PODS, st.sampled_from([0, 0, 0, 1, 2]))
 """A lease: the last one a pod got, or one it should have thrown away."""
@@ -43,22 +46,68 @@ def bytes_of(chunk_id: ChunkId) -> bytes:
     return chunk_id.encode() * 7
 
 
+CHUNK_SIZE = len(bytes_of(ChunkId("c0")))
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Bytes of an entry as one commit wrote them; the same bytes written again are another one."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A revision."""
+
+    revision: int
+    entries: dict[str, Written]
+    refs: set[ChunkId]
+
+    def size(self) -> int:
+        return sum(len(written.data) for written in self.entries.values()) + len(self.refs) * CHUNK_SIZE
+
+
 @dataclass
 class Model:
     """What the session must look like. Times are seconds since the test began."""
 
     revision: int = 0
-    entries: dict[str, bytes] = field(default_factory=dict)
+    entries: dict[str, Written] = field(default_factory=dict)
     refs: set[ChunkId] = field(default_factory=set)
-    loose: dict[ChunkId, float] = field(default_factory=dict)
+    past: list[Kept] = field(default_factory=list)
+    """The kept revisions, the head included."""
     runs: dict[RunId, RunRecord] = field(default_factory=dict)
     lease: Lease | None = None
     lease_until: float = 0
     last: Commit | None = None
     used: float = 0
 
+    def __post_init__(self) -> None:
+        self.past = [Kept(self.revision, self.entries, self.refs)]
+
     def size(self) -> int:
-        return sum(map(len, self.entries.values())) + sum(len(bytes_of(chunk_id)) for chunk_id in self.refs)
+        return self.past[-1].size()
+
+    def held(self) -> set[ChunkId]:
+        """The chunks that a kept revision refers to."""
+        return set().union(*(kept.refs for kept in self.past))
+
+    def old_size(self) -> int:
+        """Bytes that only old revisions hold."""
+        written = {version for kept in self.past for version in kept.entries.items()}
+        old = Kept(0, dict(enumerate(written - set(self.entries.items()))), self.held() - self.refs)
+        return sum(len(version[1].data) for version in old.entries.values()) + len(old.refs) * CHUNK_SIZE
+
+    def advance(self, entries: dict[str, Written], refs: set[ChunkId]) -> None:
+        """A new head, and what goes for it."""
+        self.revision += 1
+        self.entries, self.refs = entries, refs
+        self.past.append(Kept(self.revision, entries, refs))
+        while len(self.past) > HISTORY.revisions or self.old_size() > HISTORY.size:
+            if len(self.past) == 1:
+                break
+            del self.past[0]
 
 
 class Histories(RuleBasedStateMachine):
@@ -70,15 +119,20 @@ class Histories(RuleBasedStateMachine):
         self.store = self.backend.store
         self.now = 0.0
         self.model: Model | None = None
+        self.fork: Model | None = None
+        self.loose: dict[ChunkId, float] = {}
+        """Chunks of the family that nothing kept refers to, and since when."""
         self.leases: dict[str, list[Lease]] = {"pod-a": [], "pod-b": []}  # the latest first
 
     async def enter(self, which: str, url: str | None) -> Backend:
         if which == "redis":
             client = Redis.from_url(url, protocol=2)
             await client.flushall()
-            chosen = redis_backend(client)
+            chosen = redis_backend(client, HISTORY)
+        elif which == "fakeredis":
+            chosen = redis_backend(fake_client(), HISTORY)
         else:
-            chosen = redis_backend(fake_client()) if which == "fakeredis" else sqlite_backend(None)
+            chosen = sqlite_backend(None, HISTORY)
         return await self.stack.enter_async_context(chosen)
 
     def teardown(self) -> None:
@@ -92,7 +146,14 @@ class Histories(RuleBasedStateMachine):
         """The result, or the type of the refusal."""
         try:
             return self.do(work)
-        except (SessionMissing, StaleLease, LeaseHeld, RevisionMismatch, ChunkMissing) as refusal:
+        except (
+            SessionMissing,
+            StaleLease,
+            LeaseHeld,
+            RevisionMismatch,
+            RevisionMissing,
+            ChunkMissing,
+        ) as refusal:
             return type(refusal)
 
     def lease_of(self, whose: tuple[str, int]) -> Lease | None:
@@ -109,6 +170,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def create(self):
+        if self.model is None and self.fork:
+            return  # a family of the same name would begin: chunks of the old one may be seen or not
         record = SessionRecord(SID, "ada", Revision(0), 1.0, 1.0, TTL, b"doc")
         assert self.do(self.store.create(record)) is (self.model is None)
         if self.model is None:
@@ -118,13 +181,54 @@ class Histories(RuleBasedStateMachine):
     def delete(self):
         assert self.do(self.store.delete(SID)) is (self.model is not None)
         self.model = None
+        if self.fork is None:
+            self.loose = {}
+
+    @rule()
+    def delete_fork(self):
+        assert self.do(self.store.delete(FORK)) is (self.fork is not None)
+        self.fork = None
+        if self.model is None:
+            self.loose = {}
+
+    @rule(back=st.integers(0, 3))
+    def make_fork(self, back):
+        if self.model is None:
+            return
+        revision = self.model.revision - back
+        start = next((kept for kept in self.model.past if kept.revision == revision), None)
+        record = SessionRecord(FORK, "bob", Revision(0), 1.0, 1.0, TTL, b"fork")
+        got = self.outcome(self.store.fork(SID, Revision(revision), record))
+        if self.fork:
+            assert got is False
+        elif start is None:
+            assert got is RevisionMissing
+        else:
+            assert got is True
+            self.fork = Model(start.revision, start.entries, start.refs)
+
+    @rule(put=st.dictionaries(NAMES, st.binary(max_size=4), max_size=2), drop=CHUNKS, add=CHUNKS)
+    def commit_to_fork(self, put, drop, add):
+        if self.fork is None:
+            return
+        lease = self.do(self.store.acquire(FORK, "pod-c", LEASE))
+        self.do(self.store.put_chunks(FORK, {chunk_id: bytes_of(chunk_id) for chunk_id in add}))
+        step = Commit(lease, Revision(self.fork.revision), 3.0, b"doc", put, (), add, drop)
+        assert self.do(self.store.commit(step)) == self.fork.revision + 1
+        self.advance(self.fork, step)
 
     @rule(seconds=st.sampled_from([1, LEASE - 10, LEASE + 10, GRACE, TTL // 2]))
     def time_passes(self, seconds):
+        if self.fork:  # when chunks that expired sessions shared are gone, is a backend's to choose
+            self.do(self.store.touch(FORK, 2.0))
+            self.do(self.store.touch(SID, 2.0))
+            if self.model:
+                self.use()
         self.do(self.backend.age(seconds))
         self.now += seconds
         if self.model and self.now >= self.model.used + TTL:
             self.model = None
+            self.loose = {}
         self.collect()  # as every broker does now and then: a chunk past its grace is never relied on
 
     @rule(pod=PODS)
@@ -183,15 +287,15 @@ class Histories(RuleBasedStateMachine):
         if self.model is None:
             assert got is SessionMissing
             return
-        self.model.loose |= dict.fromkeys(chunks - self.model.refs, self.now)
+        self.loose |= dict.fromkeys(chunks - self.held(), self.now)
         self.use()
 
     @rule(chunks=CHUNKS)
     def missing(self, chunks):
-        there = self.model.refs | self.model.loose.keys() if self.model else set()
+        there = self.held() | self.loose.keys() if self.model else set()
         assert self.do(self.store.missing(SID, chunks)) == chunks - there
         if self.model:
-            self.model.loose |= dict.fromkeys(chunks & self.model.loose.keys(), self.now)
+            self.loose |= dict.fromkeys(chunks & self.loose.keys(), self.now)
 
     @rule(
         whose=WHOSE,
@@ -217,7 +321,7 @@ class Histories(RuleBasedStateMachine):
             assert got is self.refusal(lease)
         elif behind:
             assert got is RevisionMismatch
-        elif not add <= self.model.refs | self.model.loose.keys():
+        elif not add <= self.held() | self.loose.keys():
             assert got is ChunkMissing
         else:
             assert got == head + 1
@@ -225,20 +329,29 @@ class Histories(RuleBasedStateMachine):
 
     def apply(self, step: Commit) -> None:
         model = self.model
-        for name in step.delete:
-            model.entries.pop(name, None)
-        model.entries |= step.put
-        dropped = (set(step.drop) - set(step.add)) & model.refs
-        model.refs = model.refs - dropped | set(step.add)
-        model.loose |= dict.fromkeys(dropped, self.now)
-        for chunk_id in step.add:
-            model.loose.pop(chunk_id, None)
+        self.advance(model, step)
         if step.run:
             model.runs[step.run.run_id] = step.run
-        model.revision += 1
         model.last = step
         model.lease_until = self.now + LEASE
         self.use()
+
+    def advance(self, model: Model, step: Commit) -> None:
+        kept = {name: data for name, data in model.entries.items() if name not in step.delete}
+        entries = kept | {name: Written(data) for name, data in step.put.items()}
+        refs = model.refs - (set(step.drop) - set(step.add)) | set(step.add)
+        self.move(model, entries, refs)
+
+    def move(self, model: Model, entries: dict[str, Written], refs: set[ChunkId]) -> None:
+        before = self.held()
+        model.advance(entries, refs)
+        self.loose |= dict.fromkeys(before - self.held(), self.now)
+        for chunk_id in refs:
+            self.loose.pop(chunk_id, None)
+
+    def held(self) -> set[ChunkId]:
+        """What the family's kept revisions refer to."""
+        return set().union(*(model.held() for model in (self.model, self.fork) if model))
 
     @rule()
     def repeat_last_commit(self):
@@ -253,33 +366,62 @@ class Histories(RuleBasedStateMachine):
                 assert got is self.refusal(lease)
                 return
             assert got == self.model.revision + 1
-            self.model.revision += 1
-            self.model.entries = {}
-            self.model.loose |= dict.fromkeys(self.model.refs, self.now)
-            self.model.refs = set()
+            self.move(self.model, {}, set())
             self.model.last = None
             self.use()
+
+    @rule(whose=WHOSE, back=st.integers(-1, 4))
+    def checkout(self, whose, back):
+        lease = self.lease_of(whose)
+        if lease is None:
+            return
+        revision = self.model.revision - back if self.model else 0
+        got = self.outcome(self.store.checkout(lease, Revision(revision), b"doc", 4.0))
+        if self.refusal(lease):
+            assert got is self.refusal(lease)
+            return
+        there = next((kept for kept in self.model.past if kept.revision == revision), None)
+        if there is None:
+            assert got is RevisionMissing
+            return
+        assert got == self.model.revision + 1
+        entries = {
+            name: written if self.model.entries.get(name) is written else Written(written.data)
+            for name, written in there.entries.items()
+        }
+        self.move(self.model, entries, there.refs)
+        self.model.last = None
+        self.use()
 
     @rule()
     def collect(self):
         self.do(self.store.collect(self.backend.clock(), GRACE))
-        if self.model:
-            kept = {chunk_id: at for chunk_id, at in self.model.loose.items() if self.now < at + GRACE}
-            self.model.loose = kept
+        self.loose = {chunk_id: at for chunk_id, at in self.loose.items() if self.now < at + GRACE}
 
     @invariant()
     def store_and_model_agree(self):
-        record = self.do(self.store.get(SID))
-        assert self.do(self.store.list("ada")) == ([record] if record else [])
+        assert self.do(self.store.list("ada")) == self.found(SID, self.model)
+        assert self.do(self.store.list("bob")) == self.found(FORK, self.fork)
         if self.model is None:
-            assert record is None
             return
-        assert (record.revision, record.size) == (self.model.revision, self.model.size())
-        assert self.do(self.store.entries(SID)) == self.model.entries
-        known = {chunk_id: bytes_of(chunk_id) for chunk_id in self.model.refs | self.model.loose.keys()}
-        assert self.do(self.store.get_chunks(SID, [f"c{number}" for number in range(5)])) == known
         for run, expected in self.model.runs.items():
             assert self.do(self.store.get_run(SID, run)) == expected
+
+    def found(self, session_id: SessionId, model: Model | None) -> list[SessionRecord]:
+        """The session, looked at from all sides."""
+        record = self.do(self.store.get(session_id))
+        if model is None:
+            assert record is None
+            return []
+        assert (record.revision, record.size) == (model.revision, model.size())
+        entries = {name: written.data for name, written in model.entries.items()}
+        assert self.do(self.store.entries(session_id)) == entries
+        known = {chunk_id: bytes_of(chunk_id) for chunk_id in self.held() | self.loose.keys()}
+        assert self.do(self.store.get_chunks(session_id, [f"c{number}" for number in range(5)])) == known
+        revisions = self.do(self.store.revisions(session_id))
+        assert [(r.revision, r.size) for r in revisions] == [(k.revision, k.size()) for k in model.past]
+        assert sum(revision.alone for revision in revisions) == model.old_size()
+        return [record]
 
 
 @pytest.mark.parametrize("which", [name for name in BACKENDS if name != "sqlite-file"])

@@ -1,0 +1,62 @@
+"""How much is measured, and how often."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The size of a run."""
+
+    scale: float
+    """Of the namespaces a to g; 1 is what the targets speak of."""
+    big: int
+    """MB of the large session."""
+    kishu_big: int
+    """MB of the large session that Kishu is asked to commit: it takes seconds for each cell."""
+    rounds: int
+    """Processes for each namespace: samples of a first commit and of a first load."""
+    changes: int
+    """Small changes in each of these processes, and repetitions of each cell in the large session."""
+    kishu_rounds: int
+    kishu_changes: int
+    dumps: int
+    """Full dumps of the large session by the peers."""
+    transfer: int
+    """MB that are sent through a whole kernel and a store."""
+    transfers: int
+    loops: int
+    """Turns of the pure Python loop that shows what tracking costs."""
+    overheads: int
+    resumes: int
+
+
+FULL = Plan(
+    scale=1.0,
+    big=1000,
+    kishu_big=300,
+    rounds=7,
+    changes=20,
+    kishu_rounds=3,
+    kishu_changes=2,
+    dumps=5,
+    transfer=500,
+    transfers=5,
+    loops=10_000_000,
+    overheads=9,
+    resumes=7,
+)
+QUICK = Plan(
+    scale=0.05,
+    big=40,
+    kishu_big=20,
+    rounds=1,
+    changes=5,
+    kishu_rounds=1,
+    kishu_changes=1,
+    dumps=1,
+    transfer=30,
+    transfers=2,
+    loops=300_000,
+    overheads=2,
+    resumes=2,
+)

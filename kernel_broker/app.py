@@ -15,8 +15,8 @@ from kernel_broker.api.limits import BodyLimit
 from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.pool import Pool, PoolLimits
 from kernel_broker.sessions.file_rules import FileLimits, FileRules, FilesMode
-from kernel_broker.sessions.service import Sessions, Upkeep
-from kernel_broker.sessions.surroundings import SessionLimits
+from kernel_broker.sessions.service import Sessions
+from kernel_broker.sessions.surroundings import SessionLimits, Upkeep
 from kernel_broker.settings import Settings, SettingsError
 from kernel_broker.store.open import open_store
 
@@ -33,19 +33,7 @@ def make_app(settings: Settings) -> FastAPI:
         raise SettingsError(f"KERNEL_BROKER_STORE_URL: {error}") from error
     folders = Folders(Path(settings.files_dir))
     pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders)
-    mode: FilesMode = "state" if settings.files == "state" else "host"
-    rules = FileRules(mode, FileLimits(settings.files_bytes, settings.files_count, settings.file_bytes))
-    limits = SessionLimits(
-        lease_ttl=settings.lease_ttl,
-        patience=settings.patience,
-        line=settings.line,
-        run_log=settings.run_log,
-        output=settings.output,
-        grace=settings.grace,
-        files=rules,
-    )
-    upkeep = Upkeep(worker_idle=settings.worker_idle, session_ttl=settings.session_ttl)
-    service = Sessions(store, pool, limits, upkeep, time.time)
+    service = Sessions(store, pool, _limits(settings), _upkeep(settings), time.time)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -71,3 +59,27 @@ def make_app(settings: Settings) -> FastAPI:
     for room in (health, sessions, runs):
         app.include_router(room.router)
     return app
+
+
+def _limits(settings: Settings) -> SessionLimits:
+    mode: FilesMode = "state" if settings.files == "state" else "host"
+    rules = FileRules(mode, FileLimits(settings.files_bytes, settings.files_count, settings.file_bytes))
+    return SessionLimits(
+        lease_ttl=settings.lease_ttl,
+        patience=settings.patience,
+        line=settings.line,
+        run_log=settings.run_log,
+        output=settings.output,
+        grace=settings.grace,
+        files=rules,
+        verify_idle=settings.verify_idle,
+        state=settings.state_limit,
+    )
+
+
+def _upkeep(settings: Settings) -> Upkeep:
+    return Upkeep(
+        worker_idle=settings.worker_idle,
+        pinned_idle=settings.pinned_idle,
+        session_ttl=settings.session_ttl,
+    )

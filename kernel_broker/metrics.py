@@ -11,5 +11,10 @@ RUN_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
 )
+AMENDMENTS = Counter(
+    "serverless_kernel_amendments",
+    "Commits made between runs, of changes that the quick look after the run missed or that came later",
+    registry=REGISTRY,
+)
 SESSIONS = Gauge("serverless_kernel_sessions", "Sessions at this pod, by state", ["state"], registry=REGISTRY)
 WORKERS = Gauge("serverless_kernel_workers", "Workers of this pod, by use", ["use"], registry=REGISTRY)

@@ -49,6 +49,13 @@ class Settings:
     spares: int = setting(2, "workers kept forked and ready")
     workers: int = setting(256, "workers at most")
     worker_idle: float = setting(900.0, "seconds until an idle warm worker is dropped (its state is kept)")
+    pinned_idle: float = setting(
+        14400.0, "the same for one that holds what cannot be carried (threads, sockets, ...)"
+    )
+    verify_idle: float = setting(
+        0.5, "seconds after a run until its worker, if idle, looks at the whole state again; 0: never"
+    )
+    state_limit: int = setting(0, "bytes of state a session may have, unless it has its own limit; 0: any")
     session_ttl: float = setting(604800.0, "seconds without activity until a session is forgotten")
     lease_ttl: float = setting(10.0, "seconds until the lease of a pod that died can be taken")
     patience: float = setting(30.0, "seconds a cell waits for a worker or the store before it fails")

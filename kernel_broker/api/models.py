@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 Json = dict[str, Any]
 
@@ -18,6 +18,14 @@ Base64 = Annotated[
     StringConstraints(pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"),
 ]
 CELL_BYTES = 16 * 2**20
+
+
+def check_limits(limits: Json) -> Json:
+    """The limits, if they can be kept to."""
+    state = limits.get("state", 0)
+    if type(state) is not int or state < 0:
+        raise ValueError("the limit 'state' is a number of bytes, 0 for none")
+    return limits
 
 
 class _Strict(BaseModel):
@@ -36,7 +44,9 @@ class SessionCreate(_Strict):
     cwd: Annotated[str, StringConstraints(pattern=r"^/[^\x00]*$", max_length=4096)] | None = Field(
         None, description="working directory (absolute)"
     )
-    limits: Json = Field(default_factory=dict)
+    limits: Annotated[Json, AfterValidator(check_limits)] = Field(
+        default_factory=dict, description="`state`: bytes of state it may have; 0: any"
+    )
     files: Literal["host", "state"] | None = Field(
         None, description="where its files are: in folders of the host, or saved with its state"
     )
@@ -74,6 +84,9 @@ class SessionView(BaseModel):
     pinned: list[Pin]
     comms: dict[str, Json]
     background: bool
+    warm_until: float | None = Field(
+        description="Unix time until which its worker stays if unused; longer if something is `pinned`"
+    )
 
 
 class SessionList(BaseModel):
@@ -149,6 +162,7 @@ class ExecuteResult(BaseModel):
     error: CellFailure | None = None
     revision: int
     notices: list[str]
+    problem: Json | None = Field(None, description="why the state after the cell could not be saved")
     payload: list[Json]
     user_expressions: Json
 

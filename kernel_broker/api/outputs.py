@@ -84,6 +84,7 @@ class Outputs:
             "error": self.error,
             "revision": self.end["revision"],
             "notices": self.end["notices"],
+            "problem": self.end.get("problem"),
             "payload": self.reply.get("payload", []),
             "user_expressions": self.reply.get("user_expressions", {}),
         }

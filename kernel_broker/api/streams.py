@@ -64,7 +64,7 @@ async def respond(log: RunLog, run_id: str, form: str, after: int = -1) -> Respo
     if form == JSON:
         outputs = Outputs()
         await outputs.collect(log.follow(-1))
-        if (problem := outputs.end.get("problem")) is not None:
+        if outputs.end["status"] == "failed" and (problem := outputs.end.get("problem")) is not None:
             return _problem_response({**problem, "run_id": run_id, "outputs": outputs.outputs})
         return JSONResponse(outputs.result(run_id))
     lines = log.follow(after)

@@ -61,7 +61,9 @@ class Exchange:
         return pieces
 
     def write(self, slot: int, pieces: Sequence[Buffer | None]) -> list[int]:
-        """Put pieces in one of the broker's slots; their sizes, -1 for None."""
+        """Put pieces in one of the broker's slots; their sizes, -1 for None. Raises `ConnectionError`."""
+        if self._memory is None:
+            raise ConnectionError("the worker has been let go")
         start = (UP + slot) * SLOT
         for piece in pieces:
             if piece is not None:

@@ -137,7 +137,7 @@ class Supply:
                 await self._in_frames(ids)
             else:
                 await self._in_memory(number, self._worker.exchange, ids)
-        except WorkerLost:
+        except (WorkerLost, ConnectionError):
             return
         except BrokerError as error:
             if on_failure is not None:

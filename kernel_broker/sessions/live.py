@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
 
 from kernel_broker.errors import BrokerError, CellTimeout, Conflict
 from kernel_broker.metrics import RUN_SECONDS, RUNS
@@ -22,6 +25,8 @@ from kernel_broker.wire.ids import RunId
 
 log = logging.getLogger(__name__)
 
+Json = dict[str, Any]
+
 
 class LiveSession:
     """Runs the session's requests, one after another, on a worker that is warm or is made so."""
@@ -30,7 +35,7 @@ class LiveSession:
         self.tenure = Tenure(record, around)
         self._around = around
         self._turn = Turn(around.limits.line)
-        self._residence = Residence(self.tenure, around)
+        self._residence = Residence(self.tenure, around, self._amend)
         self._runs = Runs(around.limits.run_log)
         self._current: Run | None = None
         self._stopped_because: str | None = None
@@ -49,6 +54,11 @@ class LiveSession:
     def has_background(self) -> bool:
         """Whether threads or tasks of the user's may still publish."""
         return self._residence.background is not None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether its worker holds what cannot be carried to another one, or works on."""
+        return self._residence.warm is not None and (bool(self.tenure.document.pinned) or self.has_background)
 
     @property
     def forgettable(self) -> bool:
@@ -124,6 +134,18 @@ class LiveSession:
         if outcome.background:
             self._residence.begin_background()
         run.conclude(outcome)
+
+    async def _amend(self, head: Json, parts: Sequence[bytes], is_awaited: bool) -> bool:
+        """Commit what the worker has found changed; its finding is refused while a run is on its way."""
+        if self._turn.taken and not is_awaited:
+            return False
+        try:
+            async with nullcontext() if is_awaited else self._turn.take():
+                await self.tenure.amend(head, parts)
+        except (StaleLease, RevisionMismatch, SessionMissing):
+            self.lose()
+            raise
+        return True
 
     async def _perform(self, warm: WarmWorker, run: Run) -> Outcome:
         async with warm.perform(run) as done:
@@ -206,6 +228,7 @@ class LiveSession:
     async def evict(self) -> None:
         """Drop the warm worker once it is idle, and give the lease up."""
         async with self._turn.take():
+            await self._residence.verify()
             await self._residence.drop()
             await self.tenure.release()
 

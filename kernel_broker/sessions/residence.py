@@ -1,13 +1,15 @@
 """Where a session's namespace lives at the moment: a warm worker, or nowhere; and what it says unasked."""
 
+import asyncio
+import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from kernel_broker.errors import BrokerError, Conflict
-from kernel_broker.pool.handle import Worker
+from kernel_broker.pool.handle import Worker, WorkerLost
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import Surroundings
@@ -16,7 +18,10 @@ from kernel_broker.sessions.warm import Ports, WarmWorker
 from kernel_broker.wire.events import to_line
 from kernel_broker.wire.messages import Message
 
+log = logging.getLogger(__name__)
+
 Json = dict[str, Any]
+Amend = Callable[[Json, Sequence[bytes], bool], Awaitable[bool]]
 
 _STRAY_TYPES = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error",
                           "clear_output", "comm_open", "comm_msg", "comm_close", "debug_event"})  # fmt: skip
@@ -26,8 +31,9 @@ _STRAYS_KEPT = 1000
 class Residence:
     """Makes the session warm when it is needed, and lets it go cold."""
 
-    def __init__(self, tenure: Tenure, around: Surroundings) -> None:
+    def __init__(self, tenure: Tenure, around: Surroundings, amend: Amend) -> None:
         self._tenure = tenure
+        self._amend = amend
         self._around = around
         self._warm: WarmWorker | None = None
         self._strays: deque[Message] = deque(maxlen=_STRAYS_KEPT)
@@ -60,6 +66,7 @@ class Residence:
             fetch=lambda ids: self._tenure.fetch(ids, run if run.outcome is None else self._speaker),
             keep=lambda chunks: self._tenure.keep(chunks, self._speaker),
             settle=self._tenure.settle,
+            amend=self._amend,
             stray=self._stray,
             quiet=self.end_background,
         )
@@ -97,6 +104,19 @@ class Residence:
                 "fresh namespace",
                 code="runtime_mismatch",
             )
+
+    async def verify(self) -> None:
+        """Have what the worker holds looked at once more and committed, within bounds."""
+        warm = self.warm
+        if warm is None or not self._tenure.held or not self._tenure.sure:
+            return
+        try:
+            async with asyncio.timeout(self._around.limits.verify_grace):
+                await warm.verify()
+        except TimeoutError:
+            log.warning("session %s: its state could not be looked at in time", self._tenure.session_id)
+        except (BrokerError, WorkerLost) as error:
+            log.warning("session %s: its state could not be looked at: %s", self._tenure.session_id, error)
 
     async def drop(self) -> None:
         """End the worker, a commit that is under way included; the committed state stays."""

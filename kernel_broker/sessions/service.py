@@ -16,26 +16,13 @@ from kernel_broker.sessions.live import LiveSession
 from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
 from kernel_broker.sessions.runlog import RunLog
-from kernel_broker.sessions.surroundings import SessionLimits, Surroundings
+from kernel_broker.sessions.surroundings import SessionLimits, Surroundings, Upkeep
 from kernel_broker.store.contract import SessionMissing, SessionRecord, StaleLease, Store, StoreUnavailable
 from kernel_broker.wire.ids import Revision, RunId, SessionId
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Upkeep:
-    """When things are done in the background; all in seconds."""
-
-    worker_idle: float = 900.0
-    """A warm worker that nobody used for this long is dropped; its state is in the store."""
-    session_ttl: float = 7 * 86400.0
-    """A session that nobody used for this long is forgotten, unless it was created with its own."""
-    collect_every: float = 600.0
-    collect_grace: float = 3600.0
-    """Chunks that no revision refers to are removed after this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +251,14 @@ class Sessions:
             "pinned": document.pinned,
             "comms": document.comms,
             "background": live is not None and live.has_background,
+            "warm_until": self._warm_until(live),
         }
+
+    def _warm_until(self, live: LiveSession | None) -> float | None:
+        if live is None or live.state == "cold":
+            return None
+        idle = self._upkeep.worker_idle
+        return live.last_used + (max(idle, self._upkeep.pinned_idle) if live.is_pinned else idle)
 
     async def _keep_up(self) -> None:
         """Renew leases, drop idle workers, collect garbage, until cancelled."""
@@ -282,13 +276,14 @@ class Sessions:
     async def _tend(self, session_id: SessionId, live: LiveSession) -> None:
         live.forget_old_runs()
         try:
-            idle = self._clock() - live.last_used > self._upkeep.worker_idle
-            if live.state != "running" and idle and not live.has_background:
-                await live.evict()
+            until = self._warm_until(live)
+            if live.state == "warm" and until is not None and self._clock() > until:
+                self._spawn(live.evict())
             await live.tenure.renew()
         except (StaleLease, SessionMissing):
-            log.warning("session %s was taken over by another pod, or deleted there", session_id)
-            live.lose()
+            if live.tenure.held:  # else it has just been let go here
+                log.warning("session %s was taken over by another pod, or deleted there", session_id)
+                live.lose()
         except StoreUnavailable:
             log.warning("the store does not answer; leases cannot be renewed")
         except Exception:

@@ -29,8 +29,29 @@ class SessionLimits:
     """How long running cells may go on when the pod is told to stop."""
     files: FileRules = field(default_factory=FileRules)
     """How much of a session's working directory travels with it."""
+    verify_idle: float = 0.5
+    """After a run, how long nothing is asked for until its worker looks at the whole state again."""
+    verify_grace: float = 20.0
+    """How long a worker that is to be dropped may look at its state once more."""
+    state: int = 0
+    """Bytes of state that a session may have, if it was created without a limit of its own; 0: any."""
     run_memory: float = 60.0
     """How long a finished run can be re-attached from memory; after that, its stored tail is all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """When things are done in the background; all in seconds."""
+
+    worker_idle: float = 900.0
+    """A warm worker that nobody used for this long is dropped; its state is in the store."""
+    pinned_idle: float = 4 * 3600.0
+    """The same for one that holds what cannot be carried to another worker."""
+    session_ttl: float = 7 * 86400.0
+    """A session that nobody used for this long is forgotten, unless it was created with its own."""
+    collect_every: float = 600.0
+    collect_grace: float = 3600.0
+    """Chunks that no revision refers to are removed after this long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 from kernel_broker.errors import BrokerError, Conflict
+from kernel_broker.metrics import AMENDMENTS
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.surroundings import Surroundings
@@ -22,6 +23,7 @@ from kernel_broker.store.contract import (
     StoreUnavailable,
 )
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
+from kernel_broker.wire.problems import Problem
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -90,8 +92,16 @@ class Tenure:
 
     def birth(self) -> Json:
         """What a worker is told of the session that moves in."""
-        document = self.document
-        return {"session_id": self.session_id, "key": document.key, "cwd": document.cwd, "env": document.env}
+        document, limits = self.document, self._around.limits
+        return {
+            "session_id": self.session_id,
+            "key": document.key,
+            "cwd": document.cwd,
+            "env": document.env,
+            "limits": document.limits,
+            "limit": document.limits.get("state", limits.state),
+            "verify_idle": limits.verify_idle,
+        }
 
     async def fetch(self, ids: Collection[ChunkId], run: Run | None) -> Mapping[ChunkId, bytes]:
         """Chunks of the committed state."""
@@ -126,9 +136,9 @@ class Tenure:
 
     async def settle(self, run: Run | None, head: Json, parts: Sequence[bytes]) -> Outcome:
         """Commit what a `done` frame brings, if anything; how the run ends."""
-        change = head.get("commit")
+        refused = head.get("refused")
         if run is not None:
-            for notice in head.get("shown", ()):
+            for notice in [*head.get("shown", ()), *([refused] if refused is not None else [])]:
                 run.show_notice(notice)
         outcome = Outcome(
             status=_status(run),
@@ -137,30 +147,45 @@ class Tenure:
             notices=head.get("notices", ()),
             background=head.get("background", False),
         )
-        if change is None:
+        if refused is not None:
+            problem = Problem("state_too_large", refused, extra={"revision": self.revision})
+            return replace(outcome, notices=[*outcome.notices, refused], problem=problem)
+        if head.get("commit") is None:
             return outcome
         outcome = replace(outcome, revision=Revision(self.revision + 1))
-        info = self._around.pool.info or {}
+        commit = self._commit(head, parts)
+        await self._apply(replace(commit, at=self._around.clock(), run=_run_record(run, outcome)), run)
+        return outcome
+
+    async def amend(self, head: Json, parts: Sequence[bytes]) -> None:
+        """Commit what an `amend` frame brings: a change that no run's commit had."""
+        await self._apply(self._commit(head, parts), None)
+        AMENDMENTS.inc()
+
+    def _commit(self, head: Json, parts: Sequence[bytes]) -> Commit:
+        change, info = head["commit"], self._around.pool.info or {}
         document = replace(
             self.document,
-            execution_count=outcome.execution_count,
+            execution_count=head["execution_count"],
             pinned=head["pinned"],
             comms=head["comms"],
             runtime=info.get("runtime", self.document.runtime),
         )
-        commit = Commit(
+        return Commit(
             lease=self._require_lease(),
             parent=self.revision,
-            at=self._around.clock(),
+            at=self.record.last_activity,
             doc=document.to_bytes(),
             put=dict(zip(change["put"], parts, strict=True)),
             delete=change["delete"],
             add=[ChunkId(i) for i in change["add"]],
             drop=[ChunkId(i) for i in change["drop"]],
-            run=_run_record(run, outcome),
         )
-        await self._apply(commit, run)
-        return outcome
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is known of every commit what came of it."""
+        return self._unsure is None
 
     async def _apply(self, commit: Commit, run: Run | None) -> None:
         self._unsure = None

@@ -31,6 +31,11 @@ class Ports:
     """Chunks to the store."""
     settle: Callable[[Run | None, Json, Sequence[bytes]], Awaitable[Outcome]]
     """A `done` frame: commit what it brings and say how the run ends."""
+    amend: Callable[[Json, Sequence[bytes], bool], Awaitable[bool]]
+    """An `amend` frame: commit what it brings, unless a run is on its way; whether it was committed.
+
+    The last argument says that who has the session's turn waits for it.
+    """
     stray: Callable[[Message], None]
     """A message that answers no run in flight."""
     quiet: Callable[[], None]
@@ -47,6 +52,7 @@ class WarmWorker:
         self._ready: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._intake = Intake(worker, ports.keep, self._spawn)
         self._supply = Supply(worker, ports.fetch, self._spawn)
+        self._verified: asyncio.Future[None] | None = None
         self._trouble: BrokerError | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._started: set[asyncio.Task[Any]] = set()
@@ -94,6 +100,15 @@ class WarmWorker:
     async def acknowledge(self) -> None:
         """The state that was captured last is in the store after all."""
         await self.worker.send(Frame("committed", {"ok": True}))
+
+    async def verify(self) -> None:
+        """Have the worker look at its whole state, and commit what it finds; the caller has the turn."""
+        self._verified = asyncio.get_running_loop().create_future()
+        try:
+            await self.worker.send(Frame("verify"))
+            await self._verified
+        finally:
+            self._verified = None
 
     def abandon(self) -> None:
         """End the worker; what it says from now on is not heard."""
@@ -144,6 +159,8 @@ class WarmWorker:
 
     def _fail(self, error: Exception) -> None:
         waiting: list[asyncio.Future[Any]] = [self._ready, *(run.done for run in self._runs.values())]
+        if self._verified is not None:
+            waiting.append(self._verified)
         for future in waiting:
             if not future.done():
                 future.set_exception(error)
@@ -153,24 +170,33 @@ class WarmWorker:
         match frame.kind:
             case "jupyter":
                 await self._publish(frame)
-            case "chunks":
-                self._intake.take(frame.head)
-            case "chunk":
-                await self._intake.gather(ChunkId(frame.head["id"]), frame.parts[0])
             case "done":
                 await self._settle(frame)
-            case "fetch":
-                self._supply.begin(frame.head, None if self._ready.done() else self._end)
-            case "read":
-                self._supply.on_read(frame.head["slot"])
-            case "enough":
-                self._supply.end(frame.head["fetch"])
+            case "amend":
+                await self._amend(frame)
+            case "verified":
+                self._on_verified()
             case "ready" if not self._ready.done():
                 self._ready.set_result(frame.head)
             case "quiet":
                 self._ports.quiet()
             case "crashed":
                 log.error("a worker failed:\n%s", frame.head["traceback"])
+            case _:
+                await self._carry(frame)
+
+    async def _carry(self, frame: Frame) -> None:
+        match frame.kind:
+            case "chunks":
+                self._intake.take(frame.head)
+            case "chunk":
+                await self._intake.gather(ChunkId(frame.head["id"]), frame.parts[0])
+            case "fetch":
+                self._supply.begin(frame.head, None if self._ready.done() else self._end)
+            case "read":
+                self._supply.on_read(frame.head["slot"])
+            case "enough":
+                self._supply.end(frame.head["fetch"])
 
     async def _publish(self, frame: Frame) -> None:
         head = frame.head
@@ -211,6 +237,21 @@ class WarmWorker:
         finally:
             if frame.head["commit"] is not None:
                 await self.worker.send(Frame("committed", {"ok": committed}))
+
+    async def _amend(self, frame: Frame) -> None:
+        committed = False
+        try:
+            await self._intake.settled()
+            committed = await self._ports.amend(frame.head, frame.parts, self._verified is not None)
+        except BrokerError as error:
+            log.warning("what a worker has found changed could not be committed: %s", error)
+        finally:
+            await self.worker.send(Frame("committed", {"ok": committed}))
+            self._on_verified()
+
+    def _on_verified(self) -> None:
+        if self._verified is not None and not self._verified.done():
+            self._verified.set_result(None)
 
 
 def _raise_failure(failure: str | None) -> None:

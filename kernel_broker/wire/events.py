@@ -18,7 +18,10 @@ from typing import Any, Final, Literal
 
 Event = dict[str, Any]
 EndStatus = Literal["ok", "error", "aborted", "failed"]
-"""`error`: the cell raised, its state is committed. `failed`: see the end's `problem`."""
+"""`error`: the cell raised, its state is committed. `failed`: see the end's `problem`.
+
+A `problem` beside another status says why the state after the run could not be saved.
+"""
 
 HEARTBEAT_SECONDS: Final = 10.0
 """The longest silence on a stream; a reader may take thrice this for a dead connection."""

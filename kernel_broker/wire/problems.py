@@ -24,6 +24,7 @@ CODES: Final[dict[str, int]] = {
     "not_waiting_for_input": 409,
     "runtime_mismatch": 409,
     "too_large": 413,
+    "state_too_large": 413,
     "invalid": 422,
     "line_full": 429,
     "over_quota": 429,

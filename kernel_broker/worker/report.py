@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from kernel_broker.worker.state.engine import Pin
+from kernel_broker.worker.state.engine import Delta, Pin
 
 REQUEST = "serverless-request"
 """Name of the asyncio tasks that handle requests, to tell them from the user's."""
@@ -40,20 +40,37 @@ def _notice(item: Pin) -> str:
     )
 
 
-def done(app: Any, msg_id: str, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
-    """The members of a `done` frame that do not depend on the state."""
+def done(app: Any, loop: asyncio.AbstractEventLoop) -> dict[str, Any]:
+    """The members of a `done` or `amend` frame that do not depend on the state."""
     return {
-        "msg_id": msg_id,
         "execution_count": app.shell.execution_count - 1,
         "commit": None,
         "pinned": [],
         "notices": [],
         "shown": [],
+        "refused": None,
         "comms": {
             comm_id: {"target_name": comm.target_name}
             for comm_id, comm in app.kernel.comm_manager.comms.items()
         },
         "background": has_background_work(loop),
+    }
+
+
+def changes(delta: Delta) -> dict[str, Any]:
+    """The members of a frame that say what has changed in the state."""
+    if delta.refused is not None:
+        return {"refused": delta.refused}
+    return {
+        "commit": {
+            "put": list(delta.put),
+            "delete": delta.delete,
+            "add": delta.add,
+            "drop": delta.drop,
+        },
+        "pinned": [pin(item) for item in delta.pinned],
+        "notices": notices(delta.new_pins),
+        "shown": notices(item for item in delta.new_pins if not is_everyday(item)),
     }
 
 

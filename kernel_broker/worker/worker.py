@@ -1,9 +1,9 @@
 """One worker: hosts the kernel for one session, runs its requests, hands its state to the broker.
 
-    broker → worker   birth · jupyter · stdin · committed
+    broker → worker   birth · jupyter · stdin
     worker → broker   ready · jupyter · done · quiet
 
-and what `exchange` sends and gets.
+and what `exchange` and `commits` send and get.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from kernel_broker.wire.frames import Frame
 from kernel_broker.worker import environment, report
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.channel import Channel
+from kernel_broker.worker.commits import Commits, Idler
 from kernel_broker.worker.exchange import Exchange
 from kernel_broker.worker.files.limits import FileLimits
 from kernel_broker.worker.files.requests import REQUEST as FILE_REQUEST
@@ -54,8 +55,11 @@ class Worker:
         self._control_loop: asyncio.AbstractEventLoop = self._control.io_loop.asyncio_loop
         self._channel = Channel(sock, self._control_loop)
         self._exchange = Exchange(self._channel)
-        self._engine: StateEngine | None = None
         self._files: WorkingFiles | None = None
+        self._commits: Commits | None = None
+        self._idler = Idler(self._loop, self._context, self._verify_when_idle)
+        self._idle_seconds = 0.0
+        self._limit = 0
         self._requests: set[asyncio.Task[None]] = set()
         self._watching: asyncio.TimerHandle | None = None
 
@@ -89,7 +93,8 @@ class Worker:
         handlers: dict[str, Callable[[Frame], None]] = {
             "jupyter": self._on_jupyter,
             "birth": lambda frame: self._on_main(self._enter, frame),
-            "committed": lambda frame: self._on_main(self._committed, frame),
+            "committed": self._on_committed,
+            "verify": lambda _: self._on_main(self._verify),
             "exchange": self._exchange.on_memory,
             "taken": self._exchange.on_taken,
             "pieces": self._exchange.on_answer,
@@ -103,6 +108,11 @@ class Worker:
             self._control_loop.create_task(self._kernel.dispatch_control(to_wire(tuple(frame.parts))))
         else:
             self._on_main(self._begin, frame)
+
+    def _on_committed(self, frame: Frame) -> None:
+        if self._commits is not None:
+            self._commits.on_committed(frame)
+            self._on_main(self._hear)
 
     def _on_main(self, function: Callable[..., None], *args: Any) -> None:
         self._loop.call_soon_threadsafe(function, *args, context=self._context)
@@ -126,20 +136,24 @@ class Worker:
         self._app.shell.init_environment()
         problem = environment.change_directory(head["cwd"])
         self._app.enter()
+        self._limit = head.get("limit", 0)
         key = bytes.fromhex(head["key"])
         self._files = None
         if head.get("files") is not None:
             self._files = WorkingFiles(Path(head["cwd"]), FileLimits(**head["files"]))
             FileRequests(self._files, self._exchange.fetch, key).install(self._kernel)
-        self._engine = StateEngine(self._app.shell, key)
+        engine = StateEngine(self._app.shell, key)
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
-            lost = self._engine.restore(entries, self._exchange.fetch) if entries else []
+            lost = engine.restore(entries, self._exchange.fetch) if entries else []
         except StateError as error:
             return {"failure": str(error)}
+        self._idle_seconds = head.get("verify_idle", 0.0)
+        self._commits = Commits(engine, self._exchange, self._tell)
         return {"lost": [report.pin(pin) for pin in lost], "problem": problem, "failure": None}
 
     def _begin(self, frame: Frame) -> None:
+        self._idler.stop()
         task = self._loop.create_task(self._handle(frame), name=report.REQUEST, context=self._context)
         self._requests.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._requests.discard)
@@ -159,24 +173,47 @@ class Worker:
 
     def _finish(self, msg_id: str, stateful: bool, failure: str | None) -> None:
         """Tell the broker that a request is done, with what it changed."""
-        head = report.done(self._app, msg_id, self._loop) | {"failure": failure}
-        parts: list[bytes] = []
-        if stateful and self._engine is not None:
-            delta = self._engine.capture(self._exchange.put)
-            self._exchange.flush()
-            head["commit"] = {
-                "put": list(delta.put),
-                "delete": delta.delete,
-                "add": delta.add,
-                "drop": delta.drop,
-            }
-            head["pinned"] = [report.pin(pin) for pin in delta.pinned]
-            head["notices"] = report.notices(delta.new_pins)
-            head["shown"] = report.notices(pin for pin in delta.new_pins if not report.is_everyday(pin))
-            parts = list(delta.put.values())
-        self._channel.send(Frame("done", head, parts))
-        if head["background"]:
+        head = {"msg_id": msg_id, "failure": failure}
+        if stateful and self._commits is not None:
+            self._commits.after_request(head)
+        else:
+            self._tell("done", head, [])
+        self._rest()
+
+    def _tell(self, kind: str, head: dict[str, Any], parts: list[bytes]) -> None:
+        """Send a frame with how the session stands, and `head`."""
+        standing = report.done(self._app, self._loop)
+        self._channel.send(Frame(kind, standing | head, parts))
+        if standing["background"]:
             self._control_loop.call_soon_threadsafe(self._await_quiet)
+
+    def _hear(self) -> None:
+        if self._commits is not None:
+            self._commits.hear()
+            self._rest()
+
+    def _rest(self) -> None:
+        """If nothing is to be done, look at the state again after a while."""
+        wanted = self._commits is not None and self._commits.wants_verification
+        if wanted and self._idle_seconds and not self._is_busy():
+            self._idler.wait(self._idle_seconds)
+
+    def _is_busy(self) -> bool:
+        return any(not task.done() and task is not asyncio.current_task() for task in self._requests)
+
+    def _verify_when_idle(self) -> None:
+        if self._commits is not None and self._commits.wants_verification:
+            self._commits.verify()
+
+    def _verify(self) -> None:
+        """The broker is about to end this process, and asks if all of it is in the store."""
+        self._idler.stop()
+        try:
+            amended = self._commits is not None and not self._is_busy() and self._commits.verify()
+        except Exception:  # the broker waits for an answer
+            amended = False
+        if not amended:
+            self._channel.send(Frame("verified"))
 
     def _await_quiet(self) -> None:
         """Look again until the user's threads and tasks have ended, then say so (on the control thread)."""
@@ -188,8 +225,3 @@ class Worker:
             sys.stdout.flush()
             sys.stderr.flush()
             self._channel.send(Frame("quiet"))
-
-    def _committed(self, frame: Frame) -> None:
-        self._exchange.settle()
-        if frame.head["ok"] and self._engine is not None:
-            self._engine.acknowledge()

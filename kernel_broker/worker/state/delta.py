@@ -17,7 +17,8 @@ class Pin:
 class Delta:
     """Entries to put and delete, chunks that are new (the sink has them) or not needed any more.
 
-    `new_pins` are those of `pinned` that were not there before.
+    `new_pins` are those of `pinned` that were not there before. `refused` says why nothing of this may be
+    committed: the state is larger than it may be.
     """
 
     put: dict[str, bytes] = field(default_factory=dict)
@@ -26,3 +27,4 @@ class Delta:
     drop: list[str] = field(default_factory=list)
     pinned: list[Pin] = field(default_factory=list)
     new_pins: list[Pin] = field(default_factory=list)
+    refused: str | None = None

@@ -1,0 +1,111 @@
+"""When the session's state is taken, and what comes of it: one capture at a time is on its way to the store.
+
+    worker → broker   amend (the members of `done` that say what changed) · verified
+    broker → worker   committed {ok} · verify
+
+After a request, what it may have changed is taken with its `done`. When nobody has asked for anything for a
+moment everything is looked at again, and what was missed (or was changed by a thread meanwhile) is sent as an
+`amend`; the broker refuses it if a request is on its way. What was not committed is in the next capture.
+"""
+
+import asyncio
+import contextvars
+import queue
+from collections.abc import Callable
+from typing import Any
+
+from kernel_broker.wire.frames import Frame
+from kernel_broker.worker import report
+from kernel_broker.worker.exchange import Exchange
+from kernel_broker.worker.state.engine import Delta, StateEngine
+
+Json = dict[str, Any]
+
+
+class Commits:
+    """Called on the main thread, but for `on_committed`. `tell` sends a frame with what is known besides."""
+
+    def __init__(
+        self, engine: StateEngine, exchange: Exchange, tell: Callable[[str, Json, list[bytes]], None]
+    ) -> None:
+        self._engine = engine
+        self._exchange = exchange
+        self._tell = tell
+        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._waiting = False
+        self._settled = True
+        self._unverified = False
+
+    def on_committed(self, frame: Frame) -> None:
+        """The broker's word on the last capture, on the control thread; `hear` follows on the main one."""
+        self._answers.put(frame.head["ok"])
+
+    def hear(self) -> None:
+        """Take in what the broker has said."""
+        while not self._answers.empty():
+            self._conclude(self._answers.get())
+
+    def _await_answer(self) -> None:
+        """A capture is made against what is committed: first it must be known what is."""
+        while self._waiting or not self._answers.empty():
+            self._conclude(self._answers.get())
+
+    def _conclude(self, ok: bool) -> None:
+        self._waiting, self._settled = False, ok
+        self._exchange.settle()
+        if ok:
+            self._engine.acknowledge()
+
+    @property
+    def wants_verification(self) -> bool:
+        """Whether there is something that was only looked at quickly, and all that was sent is stored."""
+        return self._unverified and self._settled and not self._waiting
+
+    def after_request(self, head: Json) -> None:
+        """Send the request's `done`, with what has changed."""
+        self._await_answer()
+        self._exchange.forget()
+        self._send("done", head, self._engine.capture(self._exchange.put))
+        self._unverified = True
+
+    def verify(self) -> bool:
+        """Look at everything again; whether something was found and sent."""
+        self._await_answer()
+        self._exchange.forget()
+        look = getattr(self._engine, "verify", self._engine.capture)
+        delta = look(self._exchange.put)
+        self._unverified = False
+        if delta.refused is not None or not (delta.put or delta.delete or delta.add or delta.drop):
+            return False
+        self._send("amend", {}, delta)
+        return True
+
+    def _send(self, kind: str, head: Json, delta: Delta) -> None:
+        head = head | report.changes(delta)
+        if delta.refused is None:
+            self._exchange.flush()
+            self._waiting = True
+        self._tell(kind, head, list(delta.put.values()) if delta.refused is None else [])
+
+
+class Idler:
+    """Calls back on the main loop when nothing has happened there for a while."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, context: contextvars.Context, call: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._context = context
+        self._call = call
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait(self, seconds: float) -> None:
+        """Count from now."""
+        self.stop()
+        self._timer = self._loop.call_later(seconds, self._call, context=self._context)
+
+    def stop(self) -> None:
+        """Something happens."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,113 @@
+"""What changes between runs, or is seen only at a second look, is committed all the same; or not at all."""
+
+import signal
+from collections.abc import Callable
+from itertools import takewhile
+from typing import Any
+
+import pytest
+
+from fixtures.broker import Broker
+from fixtures.redis_server import RedisServer
+
+BLIND = """
+from kernel_broker.worker.state.engine import StateEngine
+from kernel_broker.worker.state.delta import Delta
+look = StateEngine.capture
+StateEngine.verify = lambda self, sink: look(self, sink)
+StateEngine.capture = lambda self, sink: Delta()
+"""
+"""The quick look sees nothing from now on."""
+
+
+FOREVER = iter(int, 1)
+
+
+def session(broker: Broker, session_id: str) -> dict[str, Any]:
+    return dict(broker.http.get(f"/v1/sessions/{session_id}").json())
+
+
+def wait_for_revision(broker: Broker, session_id: str, revision: int) -> None:
+    list(takewhile(lambda _: session(broker, session_id)["revision"] < revision, FOREVER))
+
+
+def amendments(broker: Broker) -> float:
+    lines = broker.http.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("serverless_kernel_amendments_t"))
+
+
+def test_a_change_that_the_quick_look_misses_is_committed_when_nobody_works(
+    make_broker: Callable[..., Broker],
+) -> None:
+    broker = make_broker(verify_idle=0.05)
+    session_id = broker.create()
+    assert broker.text(session_id, BLIND + "x = 'seen'; x") == "'seen'"
+    wait_for_revision(broker, session_id, 2)
+    assert amendments(broker) == 1
+    broker.stop(signal.SIGKILL)
+    broker.start()
+    assert broker.text(session_id, "x") == "'seen'"
+
+
+def test_what_is_unchanged_is_no_revision(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker(verify_idle=0)
+    session_id = broker.create()
+    broker.text(session_id, "import random; x = {1, 'a', (2, 3)}; y = [x, x]; f = lambda: x; random.random()")
+    assert broker.call(session_id, "evict").json()["revision"] == 1
+    assert amendments(broker) == 0
+
+
+@pytest.mark.parametrize("end", ["evict", "idle", "drain"])
+def test_a_worker_is_asked_for_all_it_has_before_it_is_dropped(
+    make_broker: Callable[..., Broker], end: str
+) -> None:
+    broker = make_broker(verify_idle=0, **({"worker_idle": 0.3} if end == "idle" else {}))
+    session_id = broker.create()
+    broker.text(session_id, BLIND + "x = 'seen'; x")
+    if end == "evict":
+        assert broker.call(session_id, "evict").json()["revision"] == 2
+    elif end == "idle":
+        wait_for_revision(broker, session_id, 2)
+    else:
+        assert broker.stop(signal.SIGTERM) == 0
+        broker.start()
+    assert broker.text(session_id, "x") == "'seen'"
+
+
+def test_an_amendment_and_cells_that_come_meanwhile_keep_their_order(
+    make_broker: Callable[..., Broker],
+) -> None:
+    broker = make_broker(verify_idle=0.001)
+    session_id = broker.create()
+    broker.text(session_id, BLIND + "a = bytearray(2**24); n = 0")
+    for number in range(1, 30):
+        assert broker.text(session_id, f"n += 1; a[{number}] = n; n") == str(number)
+    revision = broker.call(session_id, "evict").json()["revision"]
+    assert revision >= 31
+    assert broker.text(session_id, "n, sum(a)") == f"(29, {sum(range(30))})"
+
+
+def test_an_amendment_that_could_not_be_stored_is_not_lost(
+    make_redis_server: Callable[..., RedisServer], make_broker: Callable[..., Broker]
+) -> None:
+    redis = make_redis_server()
+    broker = make_broker(redis.url, verify_idle=0.2, patience=0.3)
+    session_id = broker.create()
+    broker.text(session_id, BLIND + "x = 'seen'; x")
+    redis.stop()
+    list(takewhile(lambda _: "could not be committed" not in broker.log.read_text(), FOREVER))
+    redis.start()
+    assert broker.text(session_id, "x") == "'seen'"
+    broker.call(session_id, "evict")
+    assert broker.text(session_id, "x") == "'seen'"
+
+
+def test_a_worker_that_dies_when_it_is_asked_is_dropped_all_the_same(
+    make_broker: Callable[..., Broker],
+) -> None:
+    broker = make_broker(verify_idle=0)
+    session_id = broker.create()
+    broker.text(session_id, "x = 1")
+    broker.text(session_id, BLIND + "StateEngine.verify = lambda *_: __import__('os')._exit(3); x")
+    assert broker.call(session_id, "evict").json()["state"] == "cold"
+    assert broker.text(session_id, "x") == "1"

@@ -10,11 +10,12 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from kernel_broker import __version__
-from kernel_broker.api import health, problems, runs, sessions
+from kernel_broker.api import files, health, problems, runs, sessions
 from kernel_broker.api.limits import BodyLimit
 from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.pool import Pool, PoolLimits
 from kernel_broker.sessions.file_rules import FileLimits, FileRules, FilesMode
+from kernel_broker.sessions.files import SessionFiles
 from kernel_broker.sessions.service import Sessions
 from kernel_broker.sessions.surroundings import SessionLimits, Upkeep
 from kernel_broker.settings import Settings, SettingsError
@@ -33,7 +34,8 @@ def make_app(settings: Settings) -> FastAPI:
         raise SettingsError(f"KERNEL_BROKER_STORE_URL: {error}") from error
     folders = Folders(Path(settings.files_dir))
     pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders)
-    service = Sessions(store, pool, _limits(settings), _upkeep(settings), time.time)
+    limits = _limits(settings)
+    service = Sessions(store, pool, limits, _upkeep(settings), time.time)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -54,9 +56,10 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.store, app.state.pool, app.state.sessions = store, pool, service
     app.state.token = settings.token or None
     app.state.runtime = lambda: (pool.info or {}).get("runtime")
-    app.add_middleware(BodyLimit, limit=settings.request_bytes)
+    app.state.files = SessionFiles(store, service, limits.files)
+    app.add_middleware(BodyLimit, limit=settings.request_bytes, file_limit=settings.file_bytes)
     problems.install(app)
-    for room in (health, sessions, runs):
+    for room in (health, sessions, runs, files):
         app.include_router(room.router)
     return app
 

@@ -95,6 +95,25 @@ class SessionList(BaseModel):
     sessions: list[SessionView]
 
 
+class FileView(BaseModel):
+    """A file, folder or symbolic link in a session's folder."""
+
+    path: str
+    kind: Literal["file", "folder", "link"]
+    size: int
+    mode: int
+    """Permission bits."""
+    mtime: float
+    target: str | None = None
+    """Where a link points."""
+
+
+class FileList(BaseModel):
+    """The files of a session; a folder comes before what is in it."""
+
+    files: list[FileView]
+
+
 class RuntimeView(BaseModel):
     """What this pool's workers are."""
 

@@ -51,6 +51,11 @@ class LiveSession:
         return "warm" if self._residence.warm is not None else "cold"
 
     @property
+    def runs_cell(self) -> bool:
+        """Whether a cell has the turn."""
+        return self._current is not None and self._current.executes
+
+    @property
     def has_background(self) -> bool:
         """Whether threads or tasks of the user's may still publish."""
         return self._residence.background is not None

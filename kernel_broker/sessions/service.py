@@ -163,6 +163,11 @@ class Sessions:
             record = await self._record(owner, session_id)
         return self._view(record)
 
+    def runs_cell(self, session_id: SessionId) -> bool:
+        """Whether a cell of the session runs at this pod."""
+        live = self._live.get(session_id)
+        return live is not None and live.runs_cell
+
     async def interrupt(self, owner: str, session_id: SessionId) -> None:
         """Interrupt what runs; nothing happens if nothing does."""
         live = await self._here(owner, session_id)

@@ -10,7 +10,6 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -46,25 +45,22 @@ class FileRequests:
 
     def answer(self, content: dict[str, Any]) -> dict[str, Any]:
         """Do what is asked; the content of the reply."""
-        operations: dict[str, Callable[[int, dict[str, Any]], None]] = {
-            "write": self._write,
-            "delete": self._delete,
-        }
         path = content["path"]
+        if not is_safe_path(path):
+            return _error("invalid", f"{path!r} is no path inside the working directory")
+        operation = self._write if content["op"] == "write" else self._delete
         try:
-            if not is_safe_path(path):
-                raise _Refused("invalid", f"{path!r} is no path inside the working directory")
             root = self._files.open()
             try:
-                operations[content["op"]](root, content)
+                operation(root, content)
             finally:
                 os.close(root)
         except _Refused as error:
-            return {"status": "error", "code": error.code, "detail": str(error)}
+            return _error(error.code, str(error))
         except OSError as error:
-            return {"status": "error", "code": "file_conflict", "detail": f"{path!r}: {error.strerror}"}
+            return _error("file_conflict", f"{path!r}: {error.strerror}")
         except StateError as error:
-            return {"status": "error", "code": "store_unavailable", "detail": f"{path!r}: {error}"}
+            return _error("store_unavailable", f"{path!r}: {error}")
         return {"status": "ok"}
 
     def _write(self, root: int, content: dict[str, Any]) -> None:
@@ -103,6 +99,10 @@ class FileRequests:
                 os.close(folder)
         except (FileNotFoundError, NotADirectoryError):
             raise _Refused("file_not_found", f"the session has no file {path!r}") from None
+
+
+def _error(code: str, detail: str) -> dict[str, Any]:
+    return {"status": "error", "code": code, "detail": detail}
 
 
 def _make_folders(root: int, path: str) -> int:

@@ -12,7 +12,7 @@ import pytest
 from backends import Backend, fake_client, redis_backend, sqlite_backend
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from redis.asyncio import Redis
 
 from conftest import BACKENDS
@@ -35,6 +35,7 @@ SID, FORK = SessionId("s"), SessionId("f")
 TTL, LEASE, GRACE = 1000, 100, 300
 HISTORY = History(revisions=3, size=25)
 PODS = st.sampled_from(["pod-a", "pod-b"])
+SELDOM = st.sampled_from([False, False, True])
 WHOSE = st.tuples(PODS, st.sampled_from([0, 0, 0, 1, 2]))
 """A lease: the last one a pod got, or one it should have thrown away."""
 NAMES = st.sampled_from(["x", "y", "z"])
@@ -158,6 +159,8 @@ class Histories(RuleBasedStateMachine):
 
     def lease_of(self, whose: tuple[str, int]) -> Lease | None:
         pod, older = whose
+        if older == 0 and self.model and (self.model.lease is None or self.model.lease.holder == pod):
+            self.acquire(pod)  # most histories should come to something
         return self.leases[pod][older] if older < len(self.leases[pod]) else None
 
     def use(self) -> None:
@@ -168,6 +171,10 @@ class Histories(RuleBasedStateMachine):
             return SessionMissing
         return None if lease == self.model.lease else StaleLease
 
+    @initialize()
+    def begin(self):
+        self.create()
+
     @rule()
     def create(self):
         if self.model is None and self.fork:
@@ -177,15 +184,19 @@ class Histories(RuleBasedStateMachine):
         if self.model is None:
             self.model = Model(used=self.now)
 
-    @rule()
-    def delete(self):
+    @rule(sure=SELDOM)
+    def delete(self, sure):
+        if not sure:
+            return
         assert self.do(self.store.delete(SID)) is (self.model is not None)
         self.model = None
         if self.fork is None:
             self.loose = {}
 
-    @rule()
-    def delete_fork(self):
+    @rule(sure=SELDOM)
+    def delete_fork(self, sure):
+        if not sure:
+            return
         assert self.do(self.store.delete(FORK)) is (self.fork is not None)
         self.fork = None
         if self.model is None:

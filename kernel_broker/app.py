@@ -10,15 +10,17 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from kernel_broker import __version__
-from kernel_broker.api import files, health, problems, runs, sessions
+from kernel_broker.api import files, health, problems, revisions, runs, sessions
 from kernel_broker.api.limits import BodyLimit
 from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.pool import Pool, PoolLimits
 from kernel_broker.sessions.file_rules import FileLimits, FileRules, FilesMode
 from kernel_broker.sessions.files import SessionFiles
+from kernel_broker.sessions.revisions import Past
 from kernel_broker.sessions.service import Sessions
 from kernel_broker.sessions.surroundings import SessionLimits, Upkeep
 from kernel_broker.settings import Settings, SettingsError
+from kernel_broker.store.contract import History
 from kernel_broker.store.open import open_store
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ DESCRIPTION = "Jupyter kernels that cost nothing while idle: run cells in durabl
 def make_app(settings: Settings) -> FastAPI:
     """The broker as an ASGI application."""
     try:
-        store = open_store(settings.store_url)
+        store = open_store(settings.store_url, History(settings.revisions, settings.revisions_bytes))
     except ValueError as error:
         raise SettingsError(f"KERNEL_BROKER_STORE_URL: {error}") from error
     folders = Folders(Path(settings.files_dir))
@@ -56,10 +58,11 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.store, app.state.pool, app.state.sessions = store, pool, service
     app.state.token = settings.token or None
     app.state.runtime = lambda: (pool.info or {}).get("runtime")
+    app.state.past = Past(store, time.time)
     app.state.files = SessionFiles(store, service, limits.files)
     app.add_middleware(BodyLimit, limit=settings.request_bytes, file_limit=settings.file_bytes)
     problems.install(app)
-    for room in (health, sessions, runs, files):
+    for room in (health, sessions, runs, revisions, files):
         app.include_router(room.router)
     return app
 

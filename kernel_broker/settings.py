@@ -56,6 +56,10 @@ class Settings:
         0.5, "seconds after a run until its worker, if idle, looks at the whole state again; 0: never"
     )
     state_limit: int = setting(0, "bytes of state a session may have, unless it has its own limit; 0: any")
+    revisions: int = setting(20, "last revisions of a session that are kept, the current one included")
+    revisions_bytes: int = setting(
+        256 * 2**20, "bytes that old revisions of a session may hold; the oldest ones go when they hold more"
+    )
     session_ttl: float = setting(604800.0, "seconds without activity until a session is forgotten")
     lease_ttl: float = setting(10.0, "seconds until the lease of a pod that died can be taken")
     patience: float = setting(30.0, "seconds a cell waits for a worker or the store before it fails")

@@ -64,6 +64,13 @@ class Pin(BaseModel):
     cell: int | None = None
 
 
+class Origin(BaseModel):
+    """Where a session was forked."""
+
+    session_id: str
+    revision: int
+
+
 class SessionView(BaseModel):
     """A session as it stands."""
 
@@ -84,6 +91,7 @@ class SessionView(BaseModel):
     pinned: list[Pin]
     comms: dict[str, Json]
     background: bool
+    forked_from: Origin | None = None
     warm_until: float | None = Field(
         description="Unix time until which its worker stays if unused; longer if something is `pinned`"
     )
@@ -93,6 +101,47 @@ class SessionList(BaseModel):
     """Sessions, the most recently active first."""
 
     sessions: list[SessionView]
+
+
+RevisionNumber = Annotated[int, Field(ge=0, lt=2**53, description="the number of a kept revision")]
+
+
+class RevisionView(BaseModel):
+    """A kept revision of a session."""
+
+    revision: int
+    at: float
+    """When it was committed."""
+    execution_count: int
+    size: int
+    """Bytes of its state."""
+    alone: int
+    """Bytes that are freed when it is trimmed as the oldest."""
+    run_id: str | None
+    """The run whose commit made it."""
+    head: bool
+
+
+class RevisionList(BaseModel):
+    """Kept revisions, oldest first."""
+
+    revisions: list[RevisionView]
+
+
+class CheckoutRequest(_Strict):
+    """Which revision to go back to."""
+
+    revision: RevisionNumber
+
+
+class ForkRequest(_Strict):
+    """A new session that starts at a revision of this one."""
+
+    revision: RevisionNumber | None = Field(None, description="the last one if absent")
+    session_id: Id | None = Field(None, description="of the new session; chosen by the broker if absent")
+    name: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
+        None, description="as this session's if absent"
+    )
 
 
 class FileView(BaseModel):

@@ -23,10 +23,10 @@ def service(request: Request) -> Sessions:
     return found
 
 
-_EXISTED: dict[int | str, Any] = {200: {"model": SessionView, "description": "It existed already"}}
+EXISTED: dict[int | str, Any] = {200: {"model": SessionView, "description": "It existed already"}}
 
 
-@router.post("", status_code=201, response_model=SessionView, responses={**_EXISTED, **documented(403, 409)})
+@router.post("", status_code=201, response_model=SessionView, responses={**EXISTED, **documented(403, 409)})
 async def create(request: Request, body: SessionCreate, owner: Owner) -> Response:
     """Create a session; it costs nothing until its first cell."""
     runtime = (request.app.state.runtime() or {}).get("image")

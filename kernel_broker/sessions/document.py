@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -23,6 +23,14 @@ class SessionDocument:
     execution_count: int = 0
     pinned: list[dict[str, Any]] = field(default_factory=list)
     comms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    forked_from: dict[str, Any] | None = None
+    """The session and revision this one started from; it has that one's `key`, to share its chunks."""
+
+    def at(self, old: "SessionDocument") -> "SessionDocument":
+        """This document, with the state that `old` describes."""
+        return replace(
+            self, execution_count=old.execution_count, pinned=old.pinned, comms=old.comms, runtime=old.runtime
+        )
 
     def to_bytes(self) -> bytes:
         """The document as stored."""

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 from kernel_broker.errors import BrokerError, CellTimeout, Conflict
@@ -20,8 +21,15 @@ from kernel_broker.sessions.surroundings import Surroundings
 from kernel_broker.sessions.tenure import Tenure
 from kernel_broker.sessions.turn import Turn
 from kernel_broker.sessions.warm import WarmWorker
-from kernel_broker.store.contract import RevisionMismatch, SessionMissing, SessionRecord, StaleLease
-from kernel_broker.wire.ids import RunId
+from kernel_broker.store.contract import (
+    RevisionMismatch,
+    RevisionMissing,
+    SessionMissing,
+    SessionRecord,
+    StaleLease,
+)
+from kernel_broker.store.refusals import find_revision
+from kernel_broker.wire.ids import Revision, RunId
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +144,28 @@ class LiveSession:
                 return
         with self._residence.speak_through(run):
             outcome = await self._perform(warm, run)
+        if outcome.checkout is not None:
+            outcome = await self._go_back_after(run, outcome, outcome.checkout)
         if outcome.background:
             self._residence.begin_background()
         run.conclude(outcome)
+
+    async def _go_back_after(self, run: Run, outcome: Outcome, revision: Revision) -> Outcome:
+        """What `%checkout` asked for; if it cannot be, the session stays, and the cell says so."""
+        try:
+            await self._go_back(run, revision)
+        except RevisionMissing as refusal:
+            notice = f"Serverless Python: the session stays where it is: {refusal}."
+            run.show_notice(notice)
+            return replace(outcome, notices=[*outcome.notices, notice])
+        return replace(outcome, revision=self.tenure.revision, background=False)
+
+    async def _go_back(self, run: Run, revision: Revision) -> None:
+        await self.tenure.hold(run)
+        find_revision(self.tenure.session_id, await self.tenure.revisions(run), revision)
+        await self._residence.verify()  # what is left behind can be gone to again
+        await self._residence.drop()
+        await self.tenure.checkout(revision, run)
 
     async def _amend(self, head: Json, parts: Sequence[bytes], is_awaited: bool) -> bool:
         """Commit what the worker has found changed; its finding is refused while a run is on its way."""
@@ -229,6 +256,16 @@ class LiveSession:
             await self._residence.drop()  # a run that was on its way to a worker has made one meanwhile
             await self.tenure.reset(run)
             self._stopped_because = None
+
+    async def checkout(self, revision: Revision) -> None:
+        """Make a kept revision the head; the next cell starts from it."""
+        if self.runs_cell:
+            raise Conflict(
+                "a cell of this session is running; wait for it, or interrupt it", code="session_running"
+            )
+        run = Run(self.tenure.session_id, RunId("checkout"), Request("control", "", {"msg_id": ""}, {}))
+        async with self._turn.take():
+            await self._go_back(run, revision)
 
     async def evict(self) -> None:
         """Drop the warm worker once it is idle, and give the lease up."""

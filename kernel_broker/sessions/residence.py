@@ -10,6 +10,7 @@ from typing import Any
 
 from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.pool.handle import Worker, WorkerLost
+from kernel_broker.sessions.revisions import describe_revisions
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import Surroundings
@@ -68,6 +69,7 @@ class Residence:
             settle=self._tenure.settle,
             amend=self._amend,
             stray=self._stray,
+            revisions=self._revisions,
             quiet=self.end_background,
         )
         self._warm = warm = WarmWorker(worker, ports)
@@ -79,6 +81,9 @@ class Residence:
         if ready["problem"] is not None:
             run.warn(ready["problem"])
         return warm
+
+    async def _revisions(self) -> list[Json]:
+        return describe_revisions(await self._tenure.revisions(self._speaker))
 
     def _birth(self, worker: Worker) -> Json:
         birth, rules = self._tenure.birth(), self._around.limits.files

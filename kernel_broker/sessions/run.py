@@ -73,6 +73,8 @@ class Outcome:
     notices: Sequence[str] = ()
     background: bool = False
     problem: Problem | None = None
+    checkout: Revision | None = None
+    """The revision to which the cell wants the session to go back."""
 
     def members(self) -> Json:
         """The members of the `end` line."""

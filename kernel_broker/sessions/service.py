@@ -163,6 +163,12 @@ class Sessions:
             record = await self._record(owner, session_id)
         return self._view(record)
 
+    async def checkout(self, owner: str, session_id: SessionId, revision: Revision) -> Json:
+        """Make a kept revision the head; the next cell starts from it."""
+        live = await self._get(owner, session_id)
+        await live.checkout(revision)
+        return self._view(live.tenure.record)
+
     def runs_cell(self, session_id: SessionId) -> bool:
         """Whether a cell of the session runs at this pod."""
         live = self._live.get(session_id)
@@ -256,6 +262,7 @@ class Sessions:
             "pinned": document.pinned,
             "comms": document.comms,
             "background": live is not None and live.has_background,
+            "forked_from": document.forked_from,
             "warm_until": self._warm_until(live),
         }
 

@@ -17,11 +17,13 @@ from kernel_broker.store.contract import (
     Commit,
     Lease,
     LeaseHeld,
+    RevisionRecord,
     RunRecord,
     SessionMissing,
     SessionRecord,
     StoreUnavailable,
 )
+from kernel_broker.store.refusals import find_revision
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
 from kernel_broker.wire.problems import Problem
 
@@ -146,6 +148,7 @@ class Tenure:
             execution_count=head.get("execution_count", self.document.execution_count),
             notices=head.get("notices", ()),
             background=head.get("background", False),
+            checkout=head.get("checkout"),
         )
         if refused is not None:
             problem = Problem("state_too_large", refused, extra={"revision": self.revision})
@@ -226,6 +229,22 @@ class Tenure:
     def lose(self) -> None:
         """Somebody else has taken the session."""
         self._lease = self._unsure = None
+
+    async def revisions(self, run: Run | None) -> Sequence[RevisionRecord]:
+        """The revisions that are kept, the head last."""
+        return await self._patiently(lambda: self._around.store.revisions(self.session_id), run)
+
+    async def checkout(self, revision: Revision, run: Run) -> None:
+        """Make a kept revision the head: its state, and of its document what belongs to the state."""
+        lease, around, token = await self.hold(run), self._around, token_hex(8)
+        await self.make_sure(run)
+        then = find_revision(self.session_id, await self.revisions(run), revision)
+        old = SessionDocument.from_bytes(then.doc)
+        document = self.document.at(old)
+        head = await self._patiently(
+            lambda: around.store.checkout(lease, revision, document.to_bytes(), around.clock(), token), run
+        )
+        self._take(replace(self.record, revision=head, doc=document.to_bytes(), size=then.size))
 
     async def reset(self, run: Run) -> None:
         """A fresh namespace under the same id; the count starts anew."""

@@ -38,6 +38,8 @@ class Ports:
     """
     stray: Callable[[Message], None]
     """A message that answers no run in flight."""
+    revisions: Callable[[], Awaitable[list[Json]]]
+    """The revisions that are kept, as a cell may see them."""
     quiet: Callable[[], None]
     """The session's background work has ended."""
 
@@ -178,6 +180,8 @@ class WarmWorker:
                 self._on_verified()
             case "ready" if not self._ready.done():
                 self._ready.set_result(frame.head)
+            case "ask":
+                self._spawn(self._answer(frame.head["ask"]))
             case "quiet":
                 self._ports.quiet()
             case "crashed":
@@ -237,6 +241,13 @@ class WarmWorker:
         finally:
             if frame.head["commit"] is not None:
                 await self.worker.send(Frame("committed", {"ok": committed}))
+
+    async def _answer(self, number: int) -> None:
+        try:
+            head: Json = {"revisions": await self._ports.revisions()}
+        except BrokerError as error:
+            head = {"failure": str(error)}
+        await self.worker.send(Frame("answer", {**head, "ask": number}))
 
     async def _amend(self, frame: Frame) -> None:
         committed = False

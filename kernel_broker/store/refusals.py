@@ -1,10 +1,13 @@
 """The store's refusals in words: the same ones whatever backend says them."""
 
+from collections.abc import Sequence
+
 from kernel_broker.store.contract import (
     Lease,
     LeaseHeld,
     RevisionMismatch,
     RevisionMissing,
+    RevisionRecord,
     SessionMissing,
     StaleLease,
 )
@@ -40,3 +43,15 @@ def revision_missing(
     first, last = kept
     which = f"only revision {last} is" if first == last else f"revisions {first} to {last} are"
     return RevisionMissing(f"session {session_id!r} does not keep revision {revision}: {which} kept", kept)
+
+
+def find_revision(
+    session_id: SessionId, kept: Sequence[RevisionRecord], revision: Revision | None
+) -> RevisionRecord:
+    """The record of `revision` (None: of the head); raises `RevisionMissing`."""
+    for record in kept:
+        if record.revision == revision:
+            return record
+    if revision is None:
+        return kept[-1]
+    raise revision_missing(session_id, revision, (kept[0].revision, kept[-1].revision))

@@ -1,0 +1,84 @@
+"""The past of sessions, for who is not a cell: list it, go back in it, start a new session from it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kernel_broker.errors import Conflict, NotFound
+from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.store.contract import RevisionRecord, SessionRecord, Store
+from kernel_broker.store.refusals import find_revision
+from kernel_broker.wire.ids import Revision, SessionId
+
+Json = dict[str, Any]
+
+
+def describe_revisions(kept: Sequence[RevisionRecord]) -> list[Json]:
+    """Kept revisions, as they are shown."""
+    return [
+        {
+            "revision": record.revision,
+            "at": record.at,
+            "execution_count": SessionDocument.from_bytes(record.doc).execution_count,
+            "size": record.size,
+            "alone": record.alone,
+            "run_id": record.run_id,
+            "head": record is kept[-1],
+        }
+        for record in kept
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class NewFork:
+    """What a fork is made with."""
+
+    session_id: SessionId
+    revision: Revision | None = None
+    """None: the head."""
+    name: str | None = None
+    """None: as the session it comes from."""
+
+
+class Past:
+    """Reads and forks what is committed, wherever the session is; raises `BrokerError`."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def list(self, owner: str, session_id: SessionId) -> list[Json]:
+        """The kept revisions, oldest first; the last one is the head."""
+        await self._record(owner, session_id)
+        return describe_revisions(await self._store.revisions(session_id))
+
+    async def fork(self, owner: str, session_id: SessionId, new: NewFork) -> bool:
+        """Make a session that starts at a revision of another one; False if it has been made before."""
+        parent = await self._record(owner, session_id)
+        start = find_revision(session_id, await self._store.revisions(session_id), new.revision)
+        document = SessionDocument.from_bytes(parent.doc).at(SessionDocument.from_bytes(start.doc))
+        origin: Json = {"session_id": session_id, "revision": start.revision}
+        name = document.name if new.name is None else new.name
+        document = replace(document, name=name, forked_from=origin)
+        now = self._clock()
+        record = SessionRecord(
+            new.session_id, owner, start.revision, now, now, parent.ttl, document.to_bytes()
+        )
+        if await self._store.fork(session_id, start.revision, record):
+            return True
+        known = await self._store.get(new.session_id)
+        if known is None or known.owner != owner or not _is_fork_of(known, origin, new.revision is None):
+            raise Conflict("this session id is taken; choose another", code="session_id_taken")
+        return False
+
+    async def _record(self, owner: str, session_id: SessionId) -> SessionRecord:
+        record = await self._store.get(session_id)
+        if record is None or record.owner != owner:
+            raise NotFound(f"no session {session_id!r}", code="session_not_found")
+        return record
+
+
+def _is_fork_of(record: SessionRecord, origin: Json, at_any_revision: bool) -> bool:
+    known = SessionDocument.from_bytes(record.doc).forked_from or {}
+    same = known.get("session_id") == origin["session_id"]
+    return same and (at_any_revision or known == origin)

@@ -3,7 +3,7 @@
     broker → worker   birth · jupyter · stdin
     worker → broker   ready · jupyter · done · quiet
 
-and what `exchange` and `commits` send and get.
+and what `exchange`, `commits` and `past` send and get.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from kernel_broker.worker.files.requests import REQUEST as FILE_REQUEST
 from kernel_broker.worker.files.requests import FileRequests
 from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.kernel import to_wire
+from kernel_broker.worker.past import Past
 from kernel_broker.worker.state.engine import StateEngine
 from kernel_broker.worker.state.errors import StateError
 
@@ -57,6 +58,7 @@ class Worker:
         self._exchange = Exchange(self._channel)
         self._files: WorkingFiles | None = None
         self._commits: Commits | None = None
+        self._past = Past(self._channel.send)
         self._idler = Idler(self._loop, self._context, self._verify_when_idle)
         self._idle_seconds = 0.0
         self._limit = 0
@@ -99,6 +101,7 @@ class Worker:
             "taken": self._exchange.on_taken,
             "pieces": self._exchange.on_answer,
             "chunk": self._exchange.on_answer,
+            "answer": self._past.on_answer,
             "stdin": lambda frame: self._kernel.input_replies.put(frame.head["value"]),
         }
         handlers[frame.kind](frame)
@@ -142,6 +145,7 @@ class Worker:
         if head.get("files") is not None:
             self._files = WorkingFiles(Path(head["cwd"]), FileLimits(**head["files"]))
             FileRequests(self._files, self._exchange.fetch, key).install(self._kernel)
+        self._past.install(self._app.shell)
         engine = StateEngine(self._app.shell, key)
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
@@ -173,7 +177,7 @@ class Worker:
 
     def _finish(self, msg_id: str, stateful: bool, failure: str | None) -> None:
         """Tell the broker that a request is done, with what it changed."""
-        head = {"msg_id": msg_id, "failure": failure}
+        head = {"msg_id": msg_id, "failure": failure, "checkout": self._past.take_wish(msg_id)}
         if stateful and self._commits is not None:
             self._commits.after_request(head)
         else:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 from weakref import WeakSet
 
 from kernel_broker.wire.ids import new_run_id, new_session_id
 from kernel_manager.cell import CellReader, ExecuteOptions, split_options
 from kernel_manager.client.errors import NotWaitingForInput, SessionNotFound, to_error
+from kernel_manager.client.files import AsyncFiles
 from kernel_manager.client.rest import AsyncClient
 from kernel_manager.connect import new_client
 from kernel_manager.outputs import OutputLog
@@ -27,6 +28,8 @@ class SessionBody(TypedDict, total=False):
     cwd: str | None
     """Working directory; with a local broker, the current one unless given."""
     limits: dict[str, Any] | None
+    files: Literal["host", "state"] | None
+    """Where its files are: in folders of the broker's host, or saved with its state."""
     idle_ttl: float | None
     """Seconds without use after which the broker forgets the session."""
 
@@ -61,6 +64,11 @@ class AsyncSession:
         self._body = body
         self._opened = False
         self._logs: WeakSet[OutputLog] = WeakSet()
+
+    @property
+    def files(self) -> AsyncFiles:
+        """Its working files, where they are part of its state."""
+        return self._client.files(self.session_id, self._ensure_open)
 
     async def __aenter__(self) -> Self:
         try:

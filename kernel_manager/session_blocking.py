@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from kernel_manager.cell import Call, ExecuteOptions, split_options
+from kernel_manager.files_blocking import Files
 from kernel_manager.loop_thread import LoopThread
 from kernel_manager.results import Execution
 from kernel_manager.session import AsyncSession, SessionBody
@@ -58,6 +59,11 @@ class Session:
     @keep.setter
     def keep(self, keep: bool) -> None:
         self._session.keep = keep
+
+    @property
+    def files(self) -> Files:
+        """Its working files, where they are part of its state."""
+        return Files(self._session.files, self._loop)
 
     def close(self) -> None:
         """Let go of the session: delete it unless it is to be kept. Idempotent."""

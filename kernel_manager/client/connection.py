@@ -7,6 +7,7 @@ in an `ApiError` that waiting will not mend, or in a `Cut`.
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import httpx
@@ -17,6 +18,12 @@ from kernel_manager.client.errors import ApiError, BrokerUnreachable, Unavailabl
 
 SILENCE: Final = 3 * HEARTBEAT_SECONDS
 """Seconds without a byte after which a connection counts as dead."""
+
+Content = bytes | Callable[[], AsyncIterator[bytes]]
+"""Bytes to send, or what makes them anew for each attempt."""
+
+_LONG_WORK: Final = 600.0
+"""Seconds that the broker may be silent over something large that it was sent."""
 
 _CONNECT_SECONDS: Final = 5.0
 _KEEPALIVE_SECONDS: Final = 30.0  # below the broker's: let go before the server does
@@ -100,17 +107,32 @@ class Connection:
             await http.aclose()
 
     async def open(
-        self, method: str, path: str, *, body: Any = None, params: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        content: Content | None = None,
+        params: dict[str, Any] | None = None,
     ) -> httpx.Response:
-        """One attempt; the body of the response is not read yet, the caller closes it. Raises `Cut`."""
+        """One attempt; the body of the response is not read yet, the caller closes it. Raises `Cut`.
+
+        What is sent is `body` as JSON, or `content` as it is.
+        """
         http = await self._resolve()
-        headers = {"accept": "application/x-ndjson, application/json"}
-        content = None
-        if body is not None:
+        headers = {"accept": "application/x-ndjson, application/json, */*;q=0.1"}
+        timeout = http.timeout
+        if content is not None:
+            headers["content-type"] = "application/octet-stream"
+            timeout = httpx.Timeout(_LONG_WORK, connect=_CONNECT_SECONDS)
+        elif body is not None:
             headers["content-type"] = "application/json"
             content = json.dumps(body).encode()  # ASCII: a lone surrogate is the broker's to refuse
+        raw = content() if callable(content) else content
         try:
-            request = http.build_request(method, path, content=content, params=params, headers=headers)
+            request = http.build_request(
+                method, path, content=raw, params=params, headers=headers, timeout=timeout
+            )
             response = await http.send(request, stream=True)
         except httpx.TransportError as error:
             raise self.cut(error) from error
@@ -124,12 +146,14 @@ class Connection:
             await response.aclose()
         raise _to_refusal(response)
 
-    async def request(self, method: str, path: str, *, body: Any = None, repeat: bool = True) -> Any:
+    async def request(
+        self, method: str, path: str, *, body: Any = None, content: Content | None = None, repeat: bool = True
+    ) -> Any:
         """The parsed answer, waiting out a broker that is down. `repeat`: doing it twice does no harm."""
         patience = self.new_patience()
         while True:
             try:
-                return await self._ask(method, path, body)
+                return await self._ask(method, path, body, content)
             except Cut as cut:
                 if cut.sent and not repeat:
                     raise cut.to_error(0) from cut
@@ -143,8 +167,8 @@ class Connection:
         reason = str(error) or type(error).__name__
         return Cut(f"{verb} {self._endpoint} ({reason})", sent=not unsent)
 
-    async def _ask(self, method: str, path: str, body: Any) -> Any:
-        response = await self.open(method, path, body=body)
+    async def _ask(self, method: str, path: str, body: Any, content: Content | None) -> Any:
+        response = await self.open(method, path, body=body, content=content)
         try:
             await response.aread()
             return response.json() if response.content else None

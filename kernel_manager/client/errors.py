@@ -4,7 +4,7 @@ KernelError
 ├── BrokerUnreachable            nobody answered within the client's patience
 │   └── LocalBrokerFailed        the on-demand broker could not be started
 ├── ApiError                     the broker answered with a problem document (`problem`, `code`)
-│   ├── BadRequest               400 405 406 422
+│   ├── BadRequest               400 405 406 416 422
 │   ├── Unauthorized             401 403
 │   ├── NotFound                 404
 │   │   └── SessionNotFound
@@ -150,14 +150,19 @@ _BY_CODE: Final[dict[str, type[ApiError]]] = {
     "method_not_allowed": BadRequest,
     "not_acceptable": BadRequest,
     "invalid": BadRequest,
+    "range_not_satisfiable": BadRequest,
     "unauthorized": Unauthorized,
     "forbidden": Unauthorized,
     "session_not_found": SessionNotFound,
     "run_not_found": NotFound,
+    "file_not_found": NotFound,
     "not_found": NotFound,
     "session_busy_elsewhere": SessionBusy,
     "revision_conflict": Conflict,
     "run_conflict": Conflict,
+    "files_on_host": Conflict,
+    "file_conflict": Conflict,
+    "not_a_file": Conflict,
     "session_id_taken": Conflict,
     "run_lost": Conflict,
     "not_waiting_for_input": NotWaitingForInput,

@@ -1,6 +1,6 @@
 """The async client: one method per call of the REST interface, on sessions by id."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from kernel_broker.wire.events import Event
 from kernel_broker.wire.ids import is_valid_id, new_run_id, new_session_id
 from kernel_manager.client.connection import SILENCE, Connection
 from kernel_manager.client.endpoint import Connect, Endpoint, fixed
+from kernel_manager.client.files import AsyncFiles
 from kernel_manager.client.stream import Opening, RunStream
 
 _QUERIES: Final = frozenset(
@@ -127,6 +128,10 @@ class AsyncClient:
     async def evict(self, session_id: str) -> dict[str, Any]:
         """Drop the warm worker; the committed state stays."""
         return await self._object("POST", _path(session_id, "evict"))
+
+    def files(self, session_id: str, ensure: Callable[[], Awaitable[None]] | None = None) -> AsyncFiles:
+        """The session's working files; `ensure` is awaited before each call."""
+        return AsyncFiles(self._connection, session_id, ensure)
 
     async def _object(self, method: str, path: str, *, body: Any = None) -> dict[str, Any]:
         answer: dict[str, Any] = await self._connection.request(method, path, body=body)

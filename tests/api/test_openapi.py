@@ -23,7 +23,7 @@ def test_every_route_is_documented_with_its_problems(broker: Broker) -> None:
 def test_schemathesis_finds_no_server_error_and_no_violation(
     make_broker: Callable[..., Broker], tmp_path: Path
 ) -> None:
-    broker = make_broker(token="secret", spares=2)
+    broker = make_broker(token="secret", spares=2, files="state", files_dir=tmp_path / "folders")
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{broker.url}/openapi.json"]
     command += [
         "-H",

@@ -42,7 +42,7 @@ FULL = Plan(
     transfer=500,
     transfers=5,
     loops=10_000_000,
-    overheads=9,
+    overheads=25,
     resumes=7,
 )
 QUICK = Plan(

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,8 @@ def _measure(order: Mapping[str, Any], loop: asyncio.AbstractEventLoop) -> Sampl
         step()
     for number in range(order["changes"]):
         ours.run(f"cnt = {number}")
-        add("small ours", lambda number=number: commit(f"cnt = {number}"))
-        data = b"x" * sink.written
-        add("small peer", lambda data=data: put(data))
+        add("small ours", partial(commit, f"cnt = {number}"))
+        add("small peer", partial(put, b"x" * sink.written))
     return samples
 
 

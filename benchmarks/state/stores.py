@@ -25,7 +25,7 @@ def measure(plan: Plan, home: Path) -> list[Section]:
     """One section."""
     figures: list[Figure] = []
     with ExitStack() as stack:
-        urls = {"sqlite": None}
+        urls: dict[str, str | None] = {"sqlite": None}
         if program := find_redis_server():
             urls["redis"] = stack.enter_context(RedisServer(program, home / "stores-data")).url
         for letter, namespace in namespaces(plan.scale).items():

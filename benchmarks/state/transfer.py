@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,10 +93,10 @@ def _transfers(name: str, broker: LocalBroker, plain: Plain, plan: Plan) -> list
 
         def theirs(number: int) -> None:
             data = np.random.default_rng(number).random(count)
-            taken.setdefault("put", []).append(timed(lambda: plain.put(memoryview(data).cast("B"))))
+            taken.setdefault("put", []).append(timed(partial(plain.put, data.view(np.uint8).data)))
 
             def back() -> None:
-                plain.get(memoryview(np.empty(count)).cast("B"))
+                plain.get(np.empty(count).view(np.uint8).data)
 
             taken.setdefault("get", []).append(timed(back))
 
@@ -174,7 +175,7 @@ def _in_turn(
     taken: dict[str, list[float]] = {name: [] for name in kernels}
     for number in range(count):
         for name in in_turn(list(kernels), number):
-            taken[name].append(timed(lambda name=name: action(kernels[name])))
+            taken[name].append(timed(partial(action, kernels[name])))
     return taken
 
 

@@ -25,6 +25,7 @@ from kernel_broker.worker.state.pickling import (
     frames,
     functions,
     modules,
+    originals,
     plots,
     stdlib,
     tables,
@@ -37,6 +38,14 @@ Reducer = Callable[[Any, Any], Any]
 
 def _reduce_property(_pickler: Any, found: property) -> Any:
     return type(found), (found.fget, found.fset, found.fdel, found.__doc__)
+
+
+def _reduce_function(pickler: Any, found: Any) -> Any:
+    return originals.reduce_original(found) or functions.reduce_function(pickler, found)
+
+
+def _reduce_builtin(pickler: Any, found: Any) -> Any:
+    return originals.reduce_original(found) or functions.reduce_builtin(pickler, found)
 
 
 def _reduce_wrapped_method(_pickler: Any, found: Any) -> Any:
@@ -52,11 +61,11 @@ def _reduce_descriptor(_pickler: Any, found: Any) -> Any:
 
 
 EXACT: dict[type, Reducer | None] = {
-    types.FunctionType: functions.reduce_function,
+    types.FunctionType: _reduce_function,
     types.CellType: functions.reduce_cell,
     types.CodeType: functions.reduce_code,
     types.MethodType: functions.reduce_method,
-    types.BuiltinFunctionType: functions.reduce_builtin,
+    types.BuiltinFunctionType: _reduce_builtin,
     types.ModuleType: modules.reduce_module,
     types.GetSetDescriptorType: _reduce_descriptor,
     types.MemberDescriptorType: _reduce_descriptor,

@@ -10,6 +10,9 @@ from typing import Any
 
 from kernel_broker.worker.state.providers.contract import Provider
 
+_getcwd, _chdir = os.getcwd, os.chdir
+"""Those of the system, whatever cells put in their place."""
+
 
 class Environment(Provider):
     """Environment variables that were set, changed or removed."""
@@ -57,12 +60,12 @@ class Folder(Provider):
 
     def apply(self, value: str) -> None:
         """Enter it."""
-        os.chdir(value)
+        _chdir(value)
 
 
 def _folder() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109
+        return _getcwd()
     except OSError:
         return None  # it was removed
 

@@ -9,8 +9,10 @@ from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.delta import Pin
 from kernel_broker.worker.state.graph import Root
 from kernel_broker.worker.state.pickling.losses import because, type_name
+from kernel_broker.worker.state.providers.accessors import PandasAccessors, PolarsNamespaces
 from kernel_broker.worker.state.providers.contract import Provider
 from kernel_broker.worker.state.providers.customised import Configuration, Customised, Extensions
+from kernel_broker.worker.state.providers.events import LastError, Signals
 from kernel_broker.worker.state.providers.history import History
 from kernel_broker.worker.state.providers.libraries import (
     Backend,
@@ -20,6 +22,7 @@ from kernel_broker.worker.state.providers.libraries import (
     PlotSettings,
 )
 from kernel_broker.worker.state.providers.modules import ModuleData
+from kernel_broker.worker.state.providers.patches import Patches
 from kernel_broker.worker.state.providers.plots import Colormaps, DrawQueue
 from kernel_broker.worker.state.providers.process import Environment, Folder, Interpreter, Path, Submodules
 from kernel_broker.worker.state.providers.randomness import NumpyRandom, Random
@@ -33,7 +36,8 @@ PROVIDERS: tuple[type[Provider], ...] = (
     *(Environment, Folder, Path, Interpreter, Submodules, Extensions, Backend, Counter, Decimals),
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
-    *(Configuration, Customised, Comms, Widgets, Random, NumpyRandom),
+    *(Configuration, Customised, Comms, Widgets),
+    *(Patches, PandasAccessors, PolarsNamespaces, Signals, LastError, Random, NumpyRandom),
 )
 """In the order in which they are brought back."""
 

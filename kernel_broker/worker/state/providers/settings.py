@@ -131,19 +131,21 @@ class Copying(Provider):
 
 
 class Builtins(Provider):
-    """Names that were added to the builtins, or bound anew there."""
+    """Names that were added to the builtins, bound anew there, or deleted."""
 
     name = "builtins"
     in_graph = True
 
     def collect(self) -> Any:
-        """Their values."""
+        """Their values, and the names that are gone."""
         pristine, overridden = self.calm.pristine, self.calm.overridden
         added = {name: value for name, value in vars(builtins).items() if name not in pristine}
         added.pop("_", None)
-        changed = {name: value for name, value in overridden.items() if value is not self.calm.ABSENT}
-        return added | changed or None
+        bound = added | {name: value for name, value in overridden.items() if value is not self.calm.ABSENT}
+        gone = [name for name, value in overridden.items() if value is self.calm.ABSENT]
+        return (bound, gone) if bound or gone else None
 
-    def apply(self, value: dict[str, Any]) -> None:
+    def apply(self, value: tuple[dict[str, Any], list[str]]) -> None:
         """Set them, once the engine no longer needs its own."""
-        self.calm.overridden.update(value)
+        bound, gone = value
+        self.calm.overridden.update(bound | dict.fromkeys(gone, self.calm.ABSENT))

@@ -1,0 +1,62 @@
+"""What cells register with data libraries, which keep it in classes of theirs: accessors and namespaces."""
+
+import sys
+from typing import Any
+
+from kernel_broker.worker.state.pickling.modules import find_home
+from kernel_broker.worker.state.providers.contract import Provider
+
+_PANDAS = ("Series", "DataFrame", "Index")
+
+
+class PandasAccessors(Provider):
+    """`register_series_accessor` and its kin."""
+
+    name = "accessors of pandas"
+    needs = "pandas.core.accessor"
+    in_graph = True
+
+    def collect(self) -> Any:
+        """Classes of accessors by the class they were registered with, and name."""
+        found = {}
+        for owner in _PANDAS:
+            kind = getattr(sys.modules.get("pandas"), owner, None)
+            for name in kind._accessors if kind is not None else ():
+                accessor = getattr(vars(kind).get(name), "_accessor", None)
+                if accessor is not None and find_home(accessor) is None:
+                    found[owner, name] = accessor
+        return dict(sorted(found.items())) or None
+
+    def apply(self, value: dict[tuple[str, str], Any]) -> None:
+        """Register them."""
+        from pandas.api import extensions
+
+        for (owner, name), accessor in value.items():
+            getattr(extensions, f"register_{owner.lower()}_accessor")(name)(accessor)
+
+
+class PolarsNamespaces(Provider):
+    """`polars.api.register_dataframe_namespace` and its kin."""
+
+    name = "namespaces of polars"
+    needs = "polars.api"
+    in_graph = True
+
+    _KINDS = ("DataFrame", "LazyFrame", "Series", "Expr")
+
+    def collect(self) -> Any:
+        """Classes of namespaces by the class they were registered with, and name."""
+        found = {}
+        for owner in self._KINDS:
+            for name, value in vars(getattr(sys.modules["polars"], owner)).items():
+                namespace = getattr(value, "_ns", None)
+                if isinstance(namespace, type) and find_home(namespace) is None:
+                    found[owner, name] = namespace
+        return dict(sorted(found.items())) or None
+
+    def apply(self, value: dict[tuple[str, str], Any]) -> None:
+        """Register them."""
+        from polars import api
+
+        for (owner, name), namespace in value.items():
+            getattr(api, f"register_{owner.lower()}_namespace")(name)(namespace)

@@ -39,17 +39,28 @@ class Look:
 
     def take(self, root: int, found: list[Found], moving: Collection[str]) -> None:
         """Look at everything found; files whose paths are in `moving` are read whatever their times say."""
+        changed = [item for item in found if item.path in moving or not self._is_unchanged(item)]
         present = {item.path for item in found}
         closed = tuple(item.path + "/" for item in found if item.refused is not None)
         hidden = [path for path in self._before if path not in present and path.startswith(closed)]
         kept = (self._before[path].record for path in [*present & self._before.keys(), *hidden])
         budget = Budget(self._limits, kept)
-        for item in found:
+        for item in changed:
             parent = item.path.rpartition("/")[0]
             if not parent or parent in self.seen:
-                self._look_at(root, item, budget, item.path in moving)
+                self._look_at(root, item, budget)
         for path in hidden:
             self.keep(path)
+
+    def _is_unchanged(self, item: Found) -> bool:
+        """Take over a file that is as it was seen before; False if there is more to do."""
+        before = self._before.get(item.path)
+        if before is None or before.signature != signature(item.stat):
+            return False
+        if not hold(self._chunks, before.record.chunks):
+            return False
+        self.seen[item.path] = before
+        return True
 
     def keep(self, path: str) -> bool:
         """Take over what was seen before, whatever is there now; whether the store has all of it."""
@@ -65,7 +76,7 @@ class Look:
             reason += "; what was last saved of it stays saved"
         self.refused[path] = kind, reason
 
-    def _look_at(self, root: int, item: Found, budget: Budget, moving: bool) -> None:
+    def _look_at(self, root: int, item: Found, budget: Budget) -> None:
         mode = item.stat.st_mode
         before = self._before.get(item.path)
         if before is None and not is_safe_path(item.path):
@@ -73,7 +84,7 @@ class Look:
         elif item.refused is not None:
             self.refuse(item.path, "folder", item.refused)
         elif stat.S_ISREG(mode):
-            self._look_at_file(root, item, budget, moving)
+            self._look_at_file(root, item, budget)
         elif stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
             kind: Kind = "folder" if stat.S_ISDIR(mode) else "link"
             reason = budget.refuse(0, before.record if before is not None else None)
@@ -87,12 +98,8 @@ class Look:
         else:
             self.refused[item.path] = _ODD.get(stat.S_IFMT(mode), "file"), "it is no regular file"
 
-    def _look_at_file(self, root: int, item: Found, budget: Budget, moving: bool) -> None:
+    def _look_at_file(self, root: int, item: Found, budget: Budget) -> None:
         before = self._before.get(item.path)
-        known = before is not None and before.signature == signature(item.stat) and not moving
-        if before is not None and known and hold(self._chunks, before.record.chunks):
-            self.seen[item.path] = before
-            return
         size = item.stat.st_size
         reason = budget.refuse(size, before.record if before is not None else None)
         if reason is None:
@@ -113,7 +120,8 @@ class Look:
 
 def hold(chunks: Chunks, names: Collection[str]) -> bool:
     """Go on referring to chunks that are not read again; False if the store may not have one of them."""
-    if not all(name in chunks._known for name in names):
-        return False
+    for name in names:
+        if name not in chunks._known:
+            return False
     chunks.names.update(names)
     return True

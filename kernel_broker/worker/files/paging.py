@@ -15,11 +15,14 @@ class Paging:
     def __init__(self) -> None:
         self._page_of: dict[str, int] = {}
         self._made: dict[int, tuple[list[FileRecord], bytes]] = {}
+        self._laid: Mapping[str, FileRecord] = {}
+        self._pages: dict[str, bytes] = {}
 
     def adopt(self, entries: Mapping[str, bytes]) -> None:
         """Go on from the pages of a state that was brought back."""
         self._page_of.clear()
         self._made.clear()
+        self._laid = {}
         for name, data in entries.items():
             if name.startswith(PREFIX):
                 page = int(name.removeprefix(PREFIX))
@@ -29,13 +32,17 @@ class Paging:
 
     def lay_out(self, records: Mapping[str, FileRecord]) -> dict[str, bytes]:
         """The pages that list these records, by the names of their entries."""
+        if records == self._laid:
+            return dict(self._pages)
+        self._laid = dict(records)
         self._page_of = {path: page for path, page in self._page_of.items() if path in records}
         self._place(path for path in records if path not in self._page_of)
         pages: dict[int, list[FileRecord]] = {}
         for path in sorted(records):
             pages.setdefault(self._page_of[path], []).append(records[path])
         self._made = {page: self._make(page, listed) for page, listed in sorted(pages.items())}
-        return {f"{PREFIX}{page}": data for page, (_, data) in self._made.items()}
+        self._pages = {f"{PREFIX}{page}": data for page, (_, data) in self._made.items()}
+        return dict(self._pages)
 
     def _place(self, paths: Iterable[str]) -> None:
         used = Counter(self._page_of.values())

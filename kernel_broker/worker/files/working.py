@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from kernel_broker.wire.pages import PREFIX, PageError, decode_page, decode_pages
@@ -118,4 +119,9 @@ class WorkingFiles:
     def names(entries: Mapping[str, bytes]) -> set[str]:
         """The chunks that the entries refer to."""
         pages = [data for name, data in entries.items() if name.startswith(PREFIX)]
-        return {chunk for data in pages for record in decode_page(data) for chunk in record.chunks}
+        return set().union(*map(_chunks_of, pages))
+
+
+@lru_cache(maxsize=1024)
+def _chunks_of(page: bytes) -> frozenset[str]:
+    return frozenset(chunk for record in decode_page(page) for chunk in record.chunks)

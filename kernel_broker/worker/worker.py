@@ -146,7 +146,7 @@ class Worker:
             self._files = WorkingFiles(Path(head["cwd"]), FileLimits(**head["files"]))
             FileRequests(self._files, self._exchange.fetch, key).install(self._kernel)
         self._past.install(self._app.shell)
-        engine = StateEngine(self._app.shell, key)
+        engine = StateEngine(self._app.shell, key, self._limit, self._files)
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
             lost = engine.restore(entries, self._exchange.fetch) if entries else []

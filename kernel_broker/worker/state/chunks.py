@@ -9,6 +9,9 @@ from kernel_broker.worker.state.errors import StateCorrupt
 CHUNK = 2**20
 """Largest piece, in bytes."""
 
+STREAM_CHUNK = 2**17
+"""Pieces of streams are smaller: an edit of a list or a dict changes some bytes among many."""
+
 Buffer = bytes | bytearray | memoryview
 Fetch = Callable[[Sequence[str]], Iterator[Buffer | None]]
 """Asks for pieces by name; one after the other comes in that order, None for a missing one.
@@ -38,12 +41,12 @@ class Chunks:
         self.names: set[str] = set()
         self.new: list[str] = []
 
-    def cut(self, data: Buffer) -> list[str]:
+    def cut(self, data: Buffer, size: int = CHUNK) -> list[str]:
         """Names of the pieces of `data`; unknown ones go to the sink."""
         view = memoryview(data).cast("B")
         names = []
-        for start in range(0, len(view), CHUNK):
-            piece = view[start : start + CHUNK]
+        for start in range(0, len(view), size):
+            piece = view[start : start + size]
             name = name_of(piece, self._key)
             if name not in self._known and name not in self.names:
                 self._sink(name, piece)
@@ -53,14 +56,15 @@ class Chunks:
         return names
 
 
-def join(parts: Sequence[Sequence[str]], fetch: Fetch, key: bytes) -> list[bytearray]:
-    """The bytes that were cut into each list of names, every piece verified against its name."""
-    joined = [bytearray() for _ in parts]
-    wanted = [(number, name) for number, names in enumerate(parts) for name in names]
-    for (number, name), piece in zip(wanted, fetch([name for _, name in wanted]), strict=True):
+def fill(target: memoryview, names: Sequence[str], fetch: Fetch, key: bytes) -> None:
+    """Put the bytes that were cut into `names` where they belong, every piece verified against its name."""
+    place = 0
+    for name, piece in zip(names, fetch(names), strict=True):
         if piece is None:
             raise StateCorrupt(f"chunk {name} of the state is missing from the store")
         if name_of(piece, key) != name:
             raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
-        joined[number] += piece
-    return joined
+        target[place : place + len(piece)] = piece
+        place += len(piece)
+    if place != len(target):
+        raise StateCorrupt("a part of the state has not the size that was recorded")

@@ -1,44 +1,57 @@
 """The state engine: takes a session's state after a cell, and brings it back in another process."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import gc
+import sys
+import types
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kernel_broker.worker.state import codec, graph, manifest
+from kernel_broker.worker.files.working import WorkingFiles
+from kernel_broker.worker.state import graph, manifest
 from kernel_broker.worker.state.calm import Calm
+from kernel_broker.worker.state.capture import Capture, TooLarge, unused
 from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
+from kernel_broker.worker.state.definitions import Definitions
 from kernel_broker.worker.state.delta import Delta, Pin
 from kernel_broker.worker.state.libraries import versions
 from kernel_broker.worker.state.namespace import Namespace
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import Loss, because, type_name
 from kernel_broker.worker.state.providers.registry import Registry
-from kernel_broker.worker.state.tombstone import pin_of
+from kernel_broker.worker.state.restore import Restore
+from kernel_broker.worker.state.table import Table
+from kernel_broker.worker.state.watch import Watch
 
 __all__ = ["Delta", "Pin", "StateEngine"]
 
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """What the store holds: digests of the entries, names of the chunks."""
-
-    digests: dict[str, str] = field(default_factory=dict)
-    chunks: frozenset[str] = frozenset()
+_NAMESPACE_NAMES = frozenset(
+    {"globals", "locals", "vars", "user_ns", "user_global_ns", "user_module", "__globals__"}
+)
 
 
 class StateEngine:
-    """The state of one shell. Made when the shell is pristine; called on the main thread, between cells."""
+    """The state of one shell. Made when the shell is pristine; called on the main thread, between cells.
 
-    def __init__(self, shell: Any, key: bytes) -> None:
+    `limit` is the most that the state may hold, in bytes; 0 for no limit. `files` are the session's working
+    files, if they are part of its state.
+    """
+
+    def __init__(self, shell: Any, key: bytes, limit: int = 0, files: WorkingFiles | None = None) -> None:
+        self._files = files
         self._shell = shell
         self._key = key
+        self._limit = limit
         self._live = LiveObjects(shell)
         self._calm = Calm()
         self._registry = Registry(shell, self._calm)
         self._namespace = Namespace(shell, self._registry.history)
-        self._writer = graph.GraphWriter(self._live, self._cell_of)
-        self._committed = self._pending = _Snapshot()
+        self._definitions = Definitions()
+        self._writer = graph.GraphWriter(self._live, self._definitions, self._cell_of)
+        self._committed = self._pending = Table()
         self._cells: dict[tuple[int, str], int | None] = {}
+        self._held = False
+        self._file_entries: dict[str, bytes] = {}
+        self.watch = Watch(shell)
 
     def restore(self, entries: Mapping[str, bytes], fetch: Fetch) -> list[Pin]:
         """Bring a state back into the shell; returns what was lost.
@@ -47,53 +60,126 @@ class StateEngine:
         """
         with self._calm:
             recorded = manifest.unseal(entries, self._key)
-            stream, buffers = codec.decode(entries[codec.NAME], fetch, self._key)
-            lost = self._registry.restore_entries(entries, late=False)
-            loaded = graph.load(stream, buffers, self._live)
-            lost += self._registry.restore_roots(loaded.values)
-            self._namespace.restore(loaded.values)
+            restore = Restore(entries, fetch, self._key, self._live, self._definitions)
+            lost = self._files.restore(entries, fetch, self._key) if self._files is not None else []
+            lost += self._registry.restore_entries(entries, late=False)
+            values = restore.load_all()
+            self._namespace.restore(values)
+            lost += self._registry.restore_roots(values)
             lost += self._registry.restore_entries(entries, late=True)
-            chunks = frozenset(codec.names(entries[codec.NAME]))
-            digests = recorded.entries | {manifest.NAME: _hex(entries[manifest.NAME])}
-            self._committed = self._pending = _Snapshot(digests, chunks)
-        return lost + [pin_of(tombstone) for tombstone in loaded.lost]
+            table = restore.table
+            table.digests = recorded.entries | {manifest.NAME: _tag(entries[manifest.NAME])}
+            if self._files is not None:
+                table.refer(self._files.names(entries))
+            table.ids = {root.label: id(root.value) for root in self._roots()}
+            self._committed = self._pending = table
+            self.watch.clear()
+        return lost + restore.lost
 
-    def capture(self, sink: Sink) -> Delta:
-        """The difference to the last acknowledged capture. Never raises: what fails is pinned."""
-        with self._calm:
+    def capture(self, sink: Sink, everything: bool = False) -> Delta:
+        """The difference to the last acknowledged capture. Never raises: what fails is pinned.
+
+        With `everything`, all is looked at again; else what the code that ran could reach.
+        """
+        with self._calm, graph.undisturbed():
             try:
-                return self._capture(sink)
+                return self._capture(sink, everything)
+            except TooLarge as error:
+                return self._refuse(error)
             except Exception as error:
-                self._pending = self._committed
+                self._pending = Table()
                 reason = f"the state after this cell was not saved: {because(error)}"
                 pin = Pin("session", type_name(type(error)), reason, self._cell())
                 return Delta(pinned=[pin], new_pins=[pin])
 
+    def verify(self, sink: Sink) -> Delta:
+        """The same as `capture` of everything: finds changes that nothing gave a hint of."""
+        return self.capture(sink, everything=True)
+
     def acknowledge(self) -> None:
         """The last capture was committed: from now on only what differs from it is handed over."""
         self._committed = self._pending
+        self.watch.clear()
 
-    def _capture(self, sink: Sink) -> Delta:
-        roots = [*self._namespace.roots(), *self._registry.roots()]
-        dumped = self._writer.dump(roots)
-        chunks = Chunks(self._key, self._committed.chunks, sink)
-        entries = {
-            codec.NAME: codec.encode(dumped.stream, dumped.buffers, chunks),
-            **self._registry.entries(),
-        }
-        digests = {name: manifest.digest(data, self._key, name).hex() for name, data in entries.items()}
-        sealed = manifest.Manifest(digests, versions(dumped.modules)).seal(self._key)
-        entries[manifest.NAME], digests[manifest.NAME] = sealed, _hex(sealed)
+    def _roots(self) -> list[graph.Root]:
+        return [*self._namespace.roots(), *self._registry.roots()]
+
+    def _capture(self, sink: Sink, everything: bool) -> Delta:
         before = self._committed
-        self._pending = _Snapshot(digests, frozenset(chunks.names))
-        pinned, new = self._pins(dumped.losses)
+        everything = everything or self._pending is not before or self._holds_namespace()
+        table = before.successor()
+        self._writer.begin()
+        capture = Capture(table, self._roots(), self._writer, self._definitions)
+        capture.look(self.watch.reach(), self._registry.reaching(unasked=self.watch.ran), everything)
+        chunks = Chunks(self._key, before.chunks, sink)
+        gone, come = capture.write(chunks, self._cell(), self._limit)
+        dropped = table.replace(gone, come)
+        idle = unused(table)
+        dropped += table.replace(idle, [])
+        self._definitions.forget(label.removeprefix("d:") for unit in idle for label in unit.labels)
+        put, delete = table.pages.change([*gone, *idle], come)
+        self._pending = table
+        dropped += self._look_at_files(table, chunks)
+        put |= self._sundries(table, delete)
+        pinned, new = self._pins(table)
         return Delta(
-            put={name: data for name, data in entries.items() if before.digests.get(name) != digests[name]},
-            delete=[name for name in before.digests if name not in digests],
-            add=chunks.new,
-            drop=sorted(before.chunks - chunks.names),
+            put=self._seal(table, put, delete),
+            delete=delete,
+            add=[name for name in chunks.new if name in table.chunks],
+            drop=sorted(set(dropped) - table.chunks.keys()),
             pinned=pinned,
             new_pins=new,
+        )
+
+    def _look_at_files(self, table: Table, chunks: Chunks) -> list[str]:
+        """Keep the entries of the working files; the chunks that they do not need any more."""
+        if self._files is None:
+            return []
+        self._file_entries = self._files.collect(chunks)
+        return table.refer(self._files.names(self._file_entries))
+
+    def _sundries(self, table: Table, delete: list[str]) -> dict[str, bytes]:
+        """Entries of providers that changed; names of those that went are added to `delete`."""
+        found = self._registry.entries() | self._file_entries
+        delete += [name for name in table.entries if name not in found]
+        changed = {name: data for name, data in found.items() if table.entries.get(name) != data}
+        table.entries = found
+        return changed
+
+    def _seal(self, table: Table, put: dict[str, bytes], delete: Iterable[str]) -> dict[str, bytes]:
+        """The entries to put, with the manifest that vouches for all; nothing if nothing changed."""
+        for name in delete:
+            table.digests.pop(name, None)
+        for name, data in put.items():
+            table.digests[name] = manifest.digest(data, self._key, name).hex()
+        if not put and not delete:
+            return put
+        modules = {name for unit in table.all_units() for name in unit.modules}
+        recorded = {name: digest for name, digest in table.digests.items() if name != manifest.NAME}
+        sealed = manifest.Manifest(recorded, versions(modules)).seal(self._key)
+        table.digests[manifest.NAME] = _tag(sealed)
+        return put | {manifest.NAME: sealed}
+
+    def _holds_namespace(self) -> bool:
+        """Whether the user's code keeps the namespace in a variable: any cell may then change anything.
+
+        Looked up only after code that could get at it.
+        """
+        seen = self.watch.reach()
+        if seen.anything and (seen.names & _NAMESPACE_NAMES or not seen.names):
+            space = self._shell.user_ns
+            self._held = any(_keeps(holder, space) for holder in gc.get_referrers(space))
+        return self._held
+
+    def _refuse(self, error: TooLarge) -> Delta:
+        self._pending = Table()
+        names = ", ".join(repr(label.partition(":")[2]) for label in error.labels[:3])
+        return Delta(
+            refused=(
+                f"the state is too large to be saved: {names} ({_mb(error.size)}) would make it "
+                f"{_mb(error.total)}, over the limit of {_mb(self._limit)}. "
+                "The session stands at the revision before this cell; delete or shrink something and run a cell, and all is saved again"
+            )
         )
 
     def _cell(self) -> int | None:
@@ -103,9 +189,13 @@ class StateEngine:
         """The cell that made a lost object: the one after which it was first seen."""
         return self._cells.get((loss.key, loss.name), self._cell())
 
-    def _pins(self, losses: list[tuple[Loss, int | None]]) -> tuple[list[Pin], list[Pin]]:
+    def _pins(self, table: Table) -> tuple[list[Pin], list[Pin]]:
+        losses = [item for unit in table.all_units() if unit.losses for item in unit.losses]
         known, self._cells = self._cells, {(loss.key, loss.name): cell for loss, cell in losses}
         pinned, new = list(self._registry.failures), list(self._registry.failures)
+        if self._files is not None:
+            pinned += self._files.pins
+            new += self._files.new_pins
         for loss, cell in losses:
             pin = Pin(loss.name, loss.type, loss.reason, cell)
             pinned.append(pin)
@@ -114,5 +204,21 @@ class StateEngine:
         return pinned, new
 
 
-def _hex(sealed: bytes) -> str:
+def _keeps(holder: Any, space: dict[str, Any]) -> bool:
+    """Whether something that refers to the namespace is a container of the user's."""
+    if holder is space:
+        return True
+    if isinstance(holder, types.FunctionType | types.ModuleType | types.FrameType):
+        return False
+    if not isinstance(holder, dict | list | tuple | set | types.CellType):
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return holder is not getattr(shell, "__dict__", None)
+
+
+def _tag(sealed: bytes) -> str:
     return sealed[:20].hex()
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -6,14 +6,19 @@ import io
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel_broker.worker.state.definitions import Definitions
+from kernel_broker.worker.state.errors import StateError
+from kernel_broker.worker.state.loading import Source, reading
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import Loss, LossLog, because
-from kernel_broker.worker.state.pickling.pickler import StatePickler
+from kernel_broker.worker.state.pickling.pickler import Context, StatePickler
 from kernel_broker.worker.state.pickling.unpickler import SalvageUnpickler, StateUnpickler, reader
+from kernel_broker.worker.state.reach import Reach
 from kernel_broker.worker.state.tombstone import Tombstone
 
 _DEEP_STACK = 512 * 2**20
@@ -35,12 +40,23 @@ class Root:
 
 @dataclass
 class Dumped:
-    """The bytes of a graph, what it lost, and the modules it needs."""
+    """The bytes of a graph, what it lost, and what it needs."""
 
     stream: memoryview
+    blobs: list[memoryview]
     buffers: list[pickle.PickleBuffer]
     losses: list[tuple[Loss, int | None]]
     modules: set[str]
+    used: dict[str, Any]
+    """Definitions that it refers to."""
+    reach: Reach
+    memo: Callable[[], dict[int, tuple[int, Any]]]
+    """Every object in it, by id; costs time."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, all told."""
+        return len(self.stream) + sum(map(len, self.blobs)) + sum(it.raw().nbytes for it in self.buffers)
 
 
 @dataclass
@@ -54,24 +70,40 @@ class Loaded:
 class GraphWriter:
     """Dumps graphs of one shell; remembers which types need care."""
 
-    def __init__(self, live: LiveObjects, cell_of: Callable[[Loss], int | None]) -> None:
+    def __init__(
+        self, live: LiveObjects, definitions: Definitions, cell_of: Callable[[Loss], int | None]
+    ) -> None:
         self._live = live
+        self._definitions = definitions
         self._cell_of = cell_of
         self._guarded: set[type] = set()
-        self._main_locals: dict[int, dict[str, Any]] = {}
+        self._context: Any = None
 
-    def dump(self, roots: Sequence[Root]) -> Dumped:
-        """Dump the roots; what cannot be written becomes a tombstone. No object makes it fail."""
+    def begin(self) -> None:
+        """Look where the live objects are, before a series of dumps."""
+        self._context = Context(self._live, self._definitions, self._live.look(), self._guarded)
+
+    @property
+    def seeds(self) -> dict[int, tuple[int, Any]]:
+        """What is in the memo of every dump."""
+        seeds: dict[int, tuple[int, Any]] = self._context.seeds
+        return seeds
+
+    def dump(self, roots: Sequence[Root], own: frozenset[str] = frozenset()) -> Dumped:
+        """Dump the roots; what cannot be written becomes a tombstone. No object makes it fail.
+
+        `own` are identifiers of definitions that are written by value.
+        """
         try:
-            return self._attempt(roots, LossLog(self._cell_of), careful=False)
+            return self._attempt(roots, own, LossLog(self._cell_of), careful=False)
         except RecursionError:
             if _on_main_thread():
-                return self._dump_deep(lambda: self.dump(roots))
-            return self._dump_carefully(roots)
+                return self._dump_deep(lambda: self.dump(roots, own))
+            return self._dump_carefully(roots, own)
         except BaseException:
-            return self._dump_carefully(roots)
+            return self._dump_carefully(roots, own)
 
-    def _dump_carefully(self, roots: Sequence[Root]) -> Dumped:
+    def _dump_carefully(self, roots: Sequence[Root], own: frozenset[str]) -> Dumped:
         buried: dict[str, tuple[Tombstone, LossLog]] = {}
         while True:
             log = LossLog(self._cell_of)
@@ -80,10 +112,10 @@ class GraphWriter:
                 for root in roots
             ]
             try:
-                dumped = self._attempt(trial, log, careful=True)
+                dumped = self._attempt(trial, own, log, careful=True)
             except BaseException as error:
                 if isinstance(error, RecursionError) and _on_main_thread():
-                    return self._dump_deep(lambda: self._dump_carefully(roots))
+                    return self._dump_deep(lambda: self._dump_carefully(roots, own))
                 if log.label in buried or not log.label:
                     raise
                 fallen = next(root for root in roots if root.label == log.label)
@@ -97,52 +129,61 @@ class GraphWriter:
     def _dump_deep(self, work: Callable[[], Dumped]) -> Dumped:
         """Dump on another thread, which must see the values of this thread and context."""
         found: list[Any] = [it for it in gc.get_objects() if issubclass(type(it), threading.local)]
-        self._main_locals = {id(item): vars(item) for item in found}
+        self._context.main_locals = {id(item): vars(item) for item in found}
         try:
             return _on_deep_stack(work)
         finally:
-            self._main_locals = {}
+            self._context.main_locals = {}
 
-    def _attempt(self, roots: Sequence[Root], log: LossLog, careful: bool) -> Dumped:
-        buffers: list[pickle.PickleBuffer] = []
+    def _attempt(self, roots: Sequence[Root], own: frozenset[str], log: LossLog, careful: bool) -> Dumped:
         file = io.BytesIO()
-        pickler = StatePickler(file, self._live, log, buffers.append, self._guarded, careful)
-        pickler.main_locals = self._main_locals
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(_UNDISTURBED)
-        try:
-            pickler.dump([root.label for root in roots])
-            for root in roots:
-                log.root, log.label = root.name, root.label
-                pickler.dump(root.value)
-        finally:
-            sys.setswitchinterval(interval)
-        return Dumped(file.getbuffer(), buffers, log.losses, pickler.modules)
+        pickler = StatePickler(file, self._context, log, own, careful)
+        for root in roots:
+            log.root, log.label = root.name, root.label
+            pickler.dump(root.value)
+        return Dumped(
+            file.getbuffer(),
+            pickler.blobs,
+            pickler.buffers,
+            log.losses,
+            pickler.modules,
+            pickler.used,
+            pickler.reach,
+            pickler.memo.copy,
+        )
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep other threads of the user's from changing half of what is written meanwhile."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_UNDISTURBED)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def _on_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def load(stream: bytes | bytearray, buffers: Sequence[Any], live: LiveObjects) -> Loaded:
-    """Load a graph; what cannot be loaded becomes a tombstone, the rest is unharmed."""
-    try:
-        return _load_all(StateUnpickler(reader(stream), buffers, live))
-    except Exception:
-        return _salvage(stream, buffers, live)
+def load(labels: Sequence[str], stream: Any, buffers: Callable[[], Iterable[Any]], source: Source) -> Loaded:
+    """Load a graph; what cannot be loaded becomes a tombstone, the rest is unharmed. Raises `StateError`."""
+    with reading(source):
+        try:
+            unpickler = StateUnpickler(reader(stream), buffers(), source.live)
+            return Loaded({label: unpickler.load() for label in labels})
+        except StateError:
+            raise
+        except Exception:
+            return _salvage(labels, stream, buffers(), source)
 
 
-def _load_all(unpickler: StateUnpickler) -> Loaded:
+def _salvage(labels: Sequence[str], stream: Any, buffers: Iterable[Any], source: Source) -> Loaded:
+    unpickler = SalvageUnpickler(reader(stream), buffers, source.live)
     loaded = Loaded()
-    for label in unpickler.load():
-        loaded.values[label] = unpickler.load()
-    return loaded
-
-
-def _salvage(stream: bytes | bytearray, buffers: Sequence[Any], live: LiveObjects) -> Loaded:
-    unpickler = SalvageUnpickler(reader(stream), buffers, live)
-    loaded = Loaded()
-    for label in unpickler.load():
+    for label in labels:
         unpickler.root = label.partition(":")[2]
         loaded.values[label] = unpickler.load()
     loaded.lost = unpickler.lost

@@ -8,7 +8,8 @@ from kernel_broker.worker.state.graph import Root
 from kernel_broker.worker.state.providers.history import History
 
 _VARIABLE = "v:"
-_SHAPE = "namespace"
+_RESULT_LABEL = "o:"
+SHAPE = "n:namespace"
 _RESULT = re.compile(r"_(\d+)")
 
 
@@ -20,6 +21,7 @@ class Namespace:
         self._history = history
         hidden = shell.user_ns_hidden
         self._own = {name: value for name, value in shell.user_ns.items() if hidden.get(name, self) is value}
+        self._shape: dict[str, Any] = {}
         self._own |= {name: shell.user_ns[name] for name in _MODULE_NAMES if name in shell.user_ns}
 
     def roots(self) -> list[Root]:
@@ -32,6 +34,9 @@ class Namespace:
             for name, value in items
             if type(name) is str and not self._is_made_anew(name, value, results)
         ]
+        roots += [
+            Root(f"{_RESULT_LABEL}{number}", f"Out[{number}]", value) for number, value in results.items()
+        ]
         present = {name for name, _ in items}
         shape = {
             "odd": {name: value for name, value in items if type(name) is not str},
@@ -39,7 +44,13 @@ class Namespace:
             "deleted": [name for name in self._own if name not in present],
             "hidden": [name for name, value in items if name in hidden and hidden[name] is value],
         }
-        return [*roots, Root(_SHAPE, _SHAPE, shape)]
+        return [*roots, Root(SHAPE, "namespace", self._steady(shape))]
+
+    def _steady(self, shape: dict[str, Any]) -> dict[str, Any]:
+        """The same object as long as nothing changed in it."""
+        if shape["odd"] or shape != self._shape:
+            self._shape = shape
+        return self._shape
 
     def _is_made_anew(self, name: str, value: Any, results: dict[Any, Any]) -> bool:
         if self._own.get(name, self) is value:
@@ -53,7 +64,14 @@ class Namespace:
 
     def restore(self, values: Mapping[str, Any]) -> None:
         """Put the variables back, in the order they had."""
-        shell, shape = self._shell, values[_SHAPE]
+        shell, shape = self._shell, values[SHAPE]
+        results = {
+            int(label.removeprefix(_RESULT_LABEL)): value
+            for label, value in values.items()
+            if label.startswith(_RESULT_LABEL)
+        }
+        shell.history_manager.output_hist.clear()
+        shell.history_manager.output_hist.update(results)
         found: dict[str, Any] = dict(shell.user_ns)
         found |= {f"_{n}": result for n, result in shell.history_manager.output_hist.items()}
         found |= {

@@ -1,16 +1,17 @@
 """numpy arrays: memory that is shared stays shared, and what owned its memory owns it again."""
 
 import contextlib
-import pickle
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+from kernel_broker.worker.state.loading import Blob
 
 OUT_OF_BAND = 32 * 1024
 """Arrays of at least this many bytes leave the stream."""
 
 
-def reduce_array(_pickler: Any, array: Any) -> Any:
+def reduce_array(pickler: Any, array: Any) -> Any:
     """An owner as its memory; a view as its owner and its place in it."""
     numpy: Any = sys.modules["numpy"]
     dtype = array.dtype
@@ -34,7 +35,13 @@ def reduce_array(_pickler: Any, array: Any) -> Any:
     arguments = (dtype, array.shape, order, array.flags.writeable)
     if array.nbytes < OUT_OF_BAND:
         return new_array, (*arguments, array.tobytes("A"))
-    return new_array, (*arguments, pickle.PickleBuffer(array))
+    return new_array, (*arguments, pickler.blob(_memory(array)))
+
+
+def _memory(array: Any) -> memoryview:
+    """The bytes of a contiguous array, as they are in memory."""
+    numpy: Any = sys.modules["numpy"]
+    return memoryview(array.reshape(-1, order="A").view(numpy.uint8))
 
 
 def _owner(numpy: Any, array: Any) -> Any:
@@ -84,7 +91,11 @@ def new_array(dtype: Any, shape: tuple[int, ...], order: str, writeable: bool, d
     array = numpy.empty(shape, dtype, order)  # type: ignore[call-overload]
     if array.nbytes:
         flat = array.reshape(-1, order="A") if array.ndim else array.reshape(1)
-        flat.view(numpy.uint8)[:] = numpy.frombuffer(data, numpy.uint8)
+        place = flat.view(numpy.uint8)
+        if isinstance(data, Blob):
+            data.read_into(memoryview(place))
+        else:
+            place[:] = numpy.frombuffer(data, numpy.uint8)
     array.flags.writeable = writeable
     return array
 

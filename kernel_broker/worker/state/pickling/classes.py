@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
+from kernel_broker.worker.state.loading import born
 from kernel_broker.worker.state.pickling.modules import find_home
 
 _SINGLETON_TYPES: dict[type, Any] = {
@@ -59,7 +60,11 @@ def reduce_class(pickler: Any, cls: type) -> Any:
         return _reduce_nameless(pickler, cls)
     if "__mapper__" in vars(cls) and "__table__" in vars(cls):
         return pickler.losses.tombstone(cls, "is known to live registries of its library")
-    arguments = (type(cls), cls.__name__, cls.__bases__, _birth(cls), pickler.number(cls), _members(cls))
+    return pickler.define(cls, _reduce_by_value)
+
+
+def _reduce_by_value(_pickler: Any, cls: type, uid: str) -> Any:
+    arguments = (type(cls), cls.__name__, cls.__bases__, _birth(cls), uid, _members(cls))
     return new_class, arguments, _state(cls), None, None, fill_class
 
 
@@ -144,34 +149,25 @@ def enum_member(cls: type[enum.Enum], name: str) -> enum.Enum:
     return cls._member_map_[name]
 
 
-class Births:
-    """Classes made during one load, by number: one that is reached again while it is made is made once."""
-
-    def __init__(self) -> None:
-        self.made: dict[int, type] = {}
-
-
-births = Births()
-
-
 def new_class(
     meta: type,
     name: str,
     bases: tuple[type, ...],
     namespace: dict[str, Any],
-    number: int,
+    uid: str,
     members: list[tuple[str, tuple[Any, ...]]] | None,
 ) -> type:
-    """A class without its attributes, which `fill_class` gives it."""
-    known = births.made.get(number)
-    if known is not None:
-        return known
-    cls = _bare_class(meta, name, bases, namespace)
-    births.made[number] = cls
-    _made.add(cls)
-    if members is not None:
-        _make_members(cls, members)
-    return cls
+    """A class without its attributes, which `fill_class` gives it; one that exists already is that one."""
+
+    def make() -> type:
+        cls = _bare_class(meta, name, bases, namespace)
+        _made.add(cls)
+        if members is not None:
+            _make_members(cls, members)
+        return cls
+
+    made: type = born(uid, make)
+    return made
 
 
 def _bare_class(meta: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudpickle import cloudpickle
 
+from kernel_broker.worker.state.loading import born
 from kernel_broker.worker.state.pickling.modules import find_home
 
 _MARSHAL = 2
@@ -32,6 +33,13 @@ def reduce_function(pickler: Any, function: types.FunctionType) -> Any:
     if home is not None:
         pickler.note_module(home[0])
         return NotImplemented
+    if function.__globals__ is pickler.namespace and pickler.definitions.holds(function):
+        return pickler.define(function, _reduce_by_value)
+    return _reduce_by_value(pickler, function, None)
+
+
+def _reduce_by_value(pickler: Any, function: types.FunctionType, uid: str | None) -> Any:
+    pickler.note_code(function.__code__)
     cells = function.__closure__
     owned = [cell for cell in cells or () if pickler.own_cell(cell)]
     state = (
@@ -39,7 +47,7 @@ def reduce_function(pickler: Any, function: types.FunctionType) -> Any:
         tuple(getattr(function, name) for name in _ATTRIBUTES),
         function.__dict__ or None,
     )
-    arguments = (function.__code__, _globals_token(pickler, function), function.__name__, cells)
+    arguments = (function.__code__, _globals_token(pickler, function), function.__name__, cells, uid)
     return new_function, arguments, state, None, None, fill_function
 
 
@@ -72,9 +80,11 @@ def new_function(
     namespace: dict[str, Any],
     name: str,
     cells: tuple[types.CellType, ...] | None,
+    uid: str | None = None,
 ) -> types.FunctionType:
     """A function without its state."""
-    return types.FunctionType(code, namespace, name, None, cells)
+    made: types.FunctionType = born(uid, lambda: types.FunctionType(code, namespace, name, None, cells))
+    return made
 
 
 def fill_function(function: types.FunctionType, state: tuple[Any, ...]) -> None:
@@ -106,8 +116,9 @@ def fill_cell(cell: types.CellType, contents: tuple[Any, ...]) -> None:
         cell.cell_contents = contents[0]
 
 
-def reduce_code(_pickler: Any, code: types.CodeType) -> Any:
+def reduce_code(pickler: Any, code: types.CodeType) -> Any:
     """Marshalled; member by member if an odd constant is in it."""
+    pickler.note_code(code)
     try:
         return load_code, (marshal.dumps(code, _MARSHAL),)
     except ValueError:

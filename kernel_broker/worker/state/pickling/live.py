@@ -1,4 +1,8 @@
-"""Objects of the process that a state refers to but does not contain: the namespace, In, Out, the shell …"""
+"""Objects of the process that a state refers to but does not contain: the namespace, In, Out, the shell …
+
+Exact builtins among them pickle would write without asking: it starts with these in its memo, and so does the
+unpickler. For all others the pickler asks, and they are written as calls of `live_object`.
+"""
 
 import asyncio
 import builtins
@@ -53,6 +57,9 @@ LIVE: dict[int, _Getter] = {
 }
 """Numbers are part of the format: never re-used."""
 
+SEEDS = (0, 1, 2, 4, 5, 6, 17, 18, 19, 28, 29, 31)
+"""Those that are exact builtins, in the order of the memo: part of the format."""
+
 
 def _loop() -> Any:
     try:
@@ -67,11 +74,13 @@ def parts_of(shell: Any) -> list[Any]:
 
 
 class LiveObjects:
-    """The live objects of one shell (made while that is pristine), as a pickler's memo starts with them."""
+    """The live objects of one shell (made while that is pristine)."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._parts = {id(part): part for part in parts_of(shell)}
+        self.numbers: dict[int, int] = {}
+        """Numbers of the live objects that pickle asks about, by id: as of the last `look`."""
 
     def part_name(self, found: Any) -> str | None:
         """The name of a part that every fresh shell has, None for anything else."""
@@ -86,14 +95,24 @@ class LiveObjects:
             importlib.import_module(NEEDED[number])
         return getter(self._shell)
 
-    def seed(self) -> tuple[bytes, dict[int, tuple[int, Any]]]:
-        """A stream that loads every live object into the memo, and the memo that the pickler starts with."""
+    def look(self) -> dict[int, tuple[int, Any]]:
+        """Find out where the live objects are now; the memo that picklers start with."""
+        found = {number: getter(self._shell) for number, getter in LIVE.items()}
+        self.numbers = {
+            id(item): number for number, item in found.items() if number not in SEEDS and item is not None
+        }
         memo: dict[int, tuple[int, Any]] = {}
-        stream = bytearray(pickle.PROTO + bytes([5]))
-        for number, getter in LIVE.items():
-            found = getter(self._shell)
-            if found is None or id(found) in memo:
-                continue
-            memo[id(found)] = (len(memo), found)
-            stream += pickle.BININT1 + bytes([number]) + pickle.BINPERSID + pickle.MEMOIZE + pickle.POP
-        return bytes(stream + pickle.NONE + pickle.STOP), memo
+        for place, number in enumerate(SEEDS):
+            item = found[number]
+            if item is None or id(item) in memo:
+                item = object()
+            memo[id(item)] = (place, item)
+        return memo
+
+
+def prologue() -> bytes:
+    """A stream that loads the seeds into the memo of an unpickler."""
+    seeds = (
+        pickle.BININT1 + bytes([number]) + pickle.BINPERSID + pickle.MEMOIZE + pickle.POP for number in SEEDS
+    )
+    return pickle.PROTO + bytes([5]) + b"".join(seeds) + pickle.NONE + pickle.STOP

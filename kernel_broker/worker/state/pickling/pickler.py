@@ -1,59 +1,113 @@
 """The C pickler with our reducers: fast on plain data, asked only about everything else."""
 
 import pickle
+import types
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from kernel_broker.worker.state.definitions import Definitions
+from kernel_broker.worker.state.loading import blob, definition, live_object
 from kernel_broker.worker.state.pickling import guard
 from kernel_broker.worker.state.pickling.functions import ModuleGlobals
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import LossLog
 from kernel_broker.worker.state.pickling.table import Reducer, reducer_for
+from kernel_broker.worker.state.reach import ANYWHERE, NOWHERE, Reach, of_code
 
 _UNKNOWN = object()
+_SHELL_PARTS = frozenset({3, 7, 8, 11, 12, 15, 30})
+"""Live objects through which code gets at every variable."""
+
+
+@dataclass
+class Context:
+    """What all dumps of one capture share."""
+
+    live: LiveObjects
+    definitions: Definitions
+    seeds: dict[int, tuple[int, Any]]
+    guarded: set[type]
+    """Types whose instances are known to fail."""
+    main_locals: dict[int, dict[str, Any]] = field(default_factory=dict)
+    reducers: dict[type, Any] = field(default_factory=dict)
+
+
+class BlobMark:
+    """Stands for a large buffer in a stream."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return blob, (self.number,)
 
 
 class StatePickler(pickle.Pickler):
-    """Writes one graph, root by root, to one stream: what two roots share is written once.
+    """Writes some roots to one stream: what they share is written once.
 
-    `guarded` are the types whose instances are known to fail; with `careful`, everything is suspected.
+    Definitions are left out, but for those in `own`. With `careful`, every object is suspected.
     """
 
     def __init__(
-        self,
-        file: BinaryIO,
-        live: LiveObjects,
-        losses: LossLog,
-        buffers: Callable[[pickle.PickleBuffer], Any],
-        guarded: set[type],
-        careful: bool = False,
+        self, file: BinaryIO, context: Context, losses: LossLog, own: frozenset[str], careful: bool = False
     ) -> None:
-        super().__init__(file, protocol=5, buffer_callback=buffers)
-        seed, self.memo = live.seed()
-        file.write(seed)
-        self.live = live
-        self.namespace = live.find(0)
+        self.buffers: list[pickle.PickleBuffer] = []
+        super().__init__(file, protocol=5, buffer_callback=self.buffers.append)
+        self.memo = context.seeds
+        self.live = context.live
+        self.namespace = context.live.find(0)
+        self.definitions = context.definitions
         self.losses = losses
+        self.guarded = context.guarded
         self.modules: set[str] = set()
-        self.guarded = guarded
-        self.main_locals: dict[int, dict[str, Any]] = {}
+        self.blobs: list[memoryview] = []
+        self.used: dict[str, Any] = {}
+        """Definitions that the stream refers to."""
+        self.reach: Reach = NOWHERE
+        self._context = context
+        self._own = own
         self._careful = careful
-        self._reducers: dict[type, Any] = {}
         self._cells: set[int] = set()
-        self._numbers: dict[int, int] = {}
         self._globals: dict[int, Any] = {}
 
     def reducer_override(self, found: Any) -> Any:
         """How to write an object that is not an exact builtin."""
         kind = type(found)
-        reducer: Reducer | None = self._reducers.get(kind, _UNKNOWN)
+        reducer: Reducer | None = self._context.reducers.get(kind, _UNKNOWN)
         if reducer is _UNKNOWN:
-            reducer = self._reducers[kind] = reducer_for(kind)
+            reducer = self._context.reducers[kind] = reducer_for(kind)
+        if id(found) in self.live.numbers:
+            return self._reduce_live(self.live.numbers[id(found)])
         if self._careful or kind in self.guarded:
             return guard.reduce(self, found, reducer)
         if reducer is None:
             return NotImplemented
         return reducer(self, found)
+
+    def _reduce_live(self, number: int) -> Any:
+        if number in _SHELL_PARTS:
+            self.reach = self.reach | ANYWHERE
+        return live_object, (number,)
+
+    def define(self, found: Any, by_value: Callable[[Any, Any, str], Any]) -> Any:
+        """Write a definition: by its identifier, unless this is the stream that it is stored in."""
+        uid = self.definitions.uid_of(found)
+        if uid in self._own:
+            return by_value(self, found, uid)
+        self.used[uid] = found
+        return definition, (uid,)
+
+    def note_code(self, code: types.CodeType) -> None:
+        """Remember what code in the stream can reach."""
+        reach = of_code(code)
+        if reach.anything or not reach.names <= self.reach.names:
+            self.reach = self.reach | reach
+
+    def blob(self, memory: memoryview) -> BlobMark:
+        """Leave a large buffer out of the stream; what stands for it there."""
+        self.blobs.append(memory)
+        return BlobMark(len(self.blobs) - 1)
 
     def own_cell(self, cell: Any) -> bool:
         """Whether the caller is the first to reach a cell, and so brings its contents."""
@@ -61,10 +115,6 @@ class StatePickler(pickle.Pickler):
             return False
         self._cells.add(id(cell))
         return True
-
-    def number(self, cls: type) -> int:
-        """A class's number in this stream."""
-        return self._numbers.setdefault(id(cls), len(self._numbers))
 
     def module_globals(self, namespace: dict[str, Any], module_of: Callable[[], Any]) -> Any:
         """What stands for the globals of a function: its module's, if it has one, else the dict itself."""
@@ -76,7 +126,7 @@ class StatePickler(pickle.Pickler):
 
     def main_thread_attributes(self, local: Any) -> dict[str, Any]:
         """What the session's own thread sees in a `threading.local`, whichever thread dumps."""
-        seen = self.main_locals.get(id(local))
+        seen = self._context.main_locals.get(id(local))
         return vars(local) if seen is None else seen
 
     def note_module(self, name: str) -> None:

@@ -5,8 +5,7 @@ import pickle
 from collections.abc import Iterable
 from typing import Any, BinaryIO, ClassVar
 
-from kernel_broker.worker.state.pickling.classes import births
-from kernel_broker.worker.state.pickling.live import LiveObjects
+from kernel_broker.worker.state.pickling.live import LiveObjects, prologue
 from kernel_broker.worker.state.tombstone import Tombstone
 
 
@@ -16,8 +15,7 @@ class StateUnpickler(pickle.Unpickler):
     def __init__(self, file: BinaryIO, buffers: Iterable[Any], live: LiveObjects) -> None:
         super().__init__(file, buffers=buffers)
         self.persistent_load = live.find  # type: ignore[method-assign]
-        births.made.clear()
-        self.load()  # the live objects
+        self.load()  # the prologue
 
 
 _Base: Any = pickle._Unpickler
@@ -33,7 +31,6 @@ class SalvageUnpickler(_Base):
         super().__init__(file, buffers=buffers)
         self._live = live
         self.lost: list[Tombstone] = []
-        births.made.clear()
         self.load()
 
     def persistent_load(self, number: Any) -> Any:
@@ -142,6 +139,33 @@ class SalvageUnpickler(_Base):
     }
 
 
-def reader(stream: bytes | bytearray) -> BinaryIO:
-    """A file over a stream that lets the C unpickler read ahead."""
-    return io.BufferedReader(io.BytesIO(stream))
+class _Joined(io.RawIOBase):
+    """The prologue, then a stream, as one file; neither is copied."""
+
+    def __init__(self, stream: Any) -> None:
+        self._parts = [memoryview(_PROLOGUE), memoryview(stream)]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        while self._parts and not self._parts[0]:
+            del self._parts[0]
+        if not self._parts:
+            return 0
+        part = self._parts[0]
+        count = min(len(target), len(part))
+        target[:count] = part[:count]
+        self._parts[0] = part[count:]
+        return count
+
+
+_PROLOGUE = prologue()
+_AHEAD = 2**16
+
+
+def reader(stream: Any) -> BinaryIO:
+    """A file over a stream, after the prologue, that lets the C unpickler read ahead."""
+    if len(stream) <= _AHEAD:
+        return io.BytesIO(_PROLOGUE + bytes(stream))
+    return io.BufferedReader(_Joined(stream), _AHEAD)

@@ -24,6 +24,9 @@ class Provider:
     paged: ClassVar[bool] = False
     """Whether its value is a dict of pages, each an entry of its own, written again only when changed."""
 
+    reaches: ClassVar[bool] = True
+    """Whether code in its value may run in any cell, unnamed; else only on a message of the front end's."""
+
     late: ClassVar[bool] = False
     """Whether it is brought back after everything else, which might disturb it."""
 

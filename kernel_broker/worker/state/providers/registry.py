@@ -72,6 +72,10 @@ class Registry:
         self._encoded = encoded
         return {name: data for name, (_, data) in encoded.items()}
 
+    def reaching(self, unasked: bool) -> list[str]:
+        """Labels of the roots whose code may run: `unasked` in any cell, or else on a front end's message."""
+        return [_ROOT + it.name for it in self._providers if it.in_graph and (it.reaches or not unasked)]
+
     def roots(self) -> list[Root]:
         """The values that are stored with the variables."""
         self.failures = []

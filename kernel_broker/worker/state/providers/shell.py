@@ -20,26 +20,37 @@ class Counter(Provider):
 
 
 class Results(Provider):
-    """Out, and `_`, `__`, `___` as the display hook knows them: it leaves other values alone."""
+    """`_`, `__`, `___` as the display hook knows them (it leaves other values alone), and folders.
+
+    The results in Out are roots of their own; most often the latest are among them.
+    """
 
     name = "results"
     in_graph = True
 
     def collect(self) -> dict[str, Any]:
-        """All results so far."""
-        hook = self.shell.displayhook
+        """The numbers of the latest results, or what is none of them, and the lists of folders."""
+        hook, results = self.shell.displayhook, self.shell.history_manager.output_hist
+        numbers = {id(value): number for number, value in results.items()}
+        latest = [
+            (numbers[id(value)], None) if id(value) in numbers else (None, value)
+            for value in (hook._, hook.__, hook.___)
+        ]
         return {
-            "out": dict(self.shell.history_manager.output_hist),
-            "latest": (hook._, hook.__, hook.___),
+            "numbers": list(results),
+            "latest": latest,
             "folders": list(self.shell.history_manager.dir_hist),
             "stack": list(self.shell.dir_stack),
         }
 
     def apply(self, value: dict[str, Any]) -> None:
-        """Fill the live objects."""
+        """Fill the live objects; Out itself is filled already."""
         manager, hook = self.shell.history_manager, self.shell.displayhook
+        results = dict(manager.output_hist)
         manager.output_hist.clear()
-        manager.output_hist.update(value["out"])
+        manager.output_hist.update({number: results[number] for number in value["numbers"]})
         manager.dir_hist[:] = value["folders"]
         self.shell.dir_stack[:] = value["stack"]
-        hook._, hook.__, hook.___ = value["latest"]
+        hook._, hook.__, hook.___ = (
+            other if number is None else results[number] for number, other in value["latest"]
+        )

@@ -11,6 +11,7 @@ class Comms(Provider):
 
     name = "comms"
     in_graph = True
+    reaches = False
 
     def collect(self) -> Any:
         """Comms by id."""
@@ -30,6 +31,7 @@ class Widgets(Provider):
     name = "widgets"
     needs = "ipywidgets.widgets.widget"
     in_graph = True
+    reaches = False
 
     def collect(self) -> Any:
         """Widgets live without a variable: the front end may show them."""

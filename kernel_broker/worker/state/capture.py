@@ -1,0 +1,261 @@
+"""One capture: from what ran, to the units that may have changed, to the difference that is committed."""
+
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from kernel_broker.worker.state.chunks import Chunks
+from kernel_broker.worker.state.definitions import Definitions, fingerprint
+from kernel_broker.worker.state.graph import Dumped, GraphWriter, Root
+from kernel_broker.worker.state.preview import describe
+from kernel_broker.worker.state.reach import Reach
+from kernel_broker.worker.state.sharing import Sharing
+from kernel_broker.worker.state.table import Table
+from kernel_broker.worker.state.units import Unit, encode
+
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_ATOM_BYTES = 1024
+_ATOMS_TOGETHER = 64
+"""Atoms to a unit: small immutable values share nothing, and are written again only when rebound."""
+
+_DEFINITION = "d:"
+Group = tuple[str, ...]
+
+
+class TooLarge(Exception):
+    """A unit would make the state larger than it may be."""
+
+    def __init__(self, labels: Group, size: int, total: int) -> None:
+        super().__init__(f"{size} bytes of {total}")
+        self.labels, self.size, self.total = labels, size, total
+
+
+class Capture:
+    """Brings a table up to date with the objects of the process."""
+
+    def __init__(
+        self, table: Table, roots: Iterable[Root], writer: GraphWriter, definitions: Definitions
+    ) -> None:
+        self._table = table
+        self._writer = writer
+        self._definitions = definitions
+        self._roots = {root.label: root for root in roots}
+        self._atoms = {label for label, root in self._roots.items() if _is_atom(label, root.value)}
+        self._ids = {label: id(root.value) for label, root in self._roots.items()}
+        self._bound = [label for label, found in self._ids.items() if table.ids.get(label) != found]
+        self._gone = [label for label in table.ids if label not in self._ids]
+        self._taken: dict[str, None] = {}
+        """Labels whose units are written anew."""
+        self._replaced: dict[int, Unit] = {}
+        self._dumps: dict[Group, Dumped] = {}
+        self._waiting: list[Group] = []
+        self._everything = False
+
+    # -- which units ------------------------------------------------------------------------------------
+
+    def look(self, reach: Reach, always: Iterable[str], everything: bool) -> None:
+        """Dump all units that code of this reach may have touched.
+
+        `always` are labels of objects that libraries and the shell may use unasked.
+        """
+        self._plan_atoms()
+        self._touch([*self._bound, *self._gone])
+        if everything or reach.anything:
+            self._touch_everything()
+        else:
+            always = list(always)
+            self._touch([*self._table.labels_of(reach.names), *always])
+            self._touch([label for label in self._roots if label.startswith("e:")], follow=False)
+        while self._waiting:
+            group = self._waiting.pop()
+            self._follow(self._dump(group))
+
+    def _touch_everything(self) -> None:
+        self._everything = True
+        self._touch([*self._table.units, *self._roots], follow=False)
+
+    def _touch(self, labels: Iterable[str], follow: bool = True) -> None:
+        """Take the units of some labels, and of all that their code can reach."""
+        queue = list(labels)
+        while queue:
+            label = queue.pop()
+            if label in self._taken:
+                continue
+            unit = self._table.units.get(label)
+            if unit is None:
+                if label not in self._atoms:
+                    self._take((label,))
+                continue
+            if unit.atoms:
+                continue
+            self._replaced[id(unit)] = unit
+            if not self._is_unchanged(unit):
+                self._take(unit.labels)
+            self._taken.update(dict.fromkeys(unit.labels))
+            if not follow or self._everything:
+                continue
+            if unit.anything:
+                self._touch_everything()
+                return
+            queue += self._table.labels_of(unit.reach.names)
+            queue += [_DEFINITION + uid for uid in unit.used]
+
+    def _is_unchanged(self, unit: Unit) -> bool:
+        """Whether it is a plain function as it was: there is no need to write it to see that."""
+        if len(unit.labels) > 1 or not unit.labels[0].startswith(_DEFINITION):
+            return False
+        uid = unit.labels[0].removeprefix(_DEFINITION)
+        known, found = self._table.prints.get(uid), self._definitions.made.get(uid)
+        if known is None or type(found) is not types.FunctionType or fingerprint(found) != known:
+            return False
+        del self._replaced[id(unit)]
+        return True
+
+    def _take(self, labels: Group) -> None:
+        """Plan to dump what is left of a unit; what was bound anew stands for itself."""
+        kept: list[str] = []
+        alone: list[str] = []
+        for label in labels:
+            if label in self._taken:
+                continue
+            self._taken[label] = None
+            if label.startswith(_DEFINITION):
+                if label.removeprefix(_DEFINITION) in self._definitions.made:
+                    kept.append(label)
+            elif label in self._roots and label not in self._atoms:
+                same = self._table.ids.get(label) == self._ids[label] or label.startswith(("e:", "n:"))
+                (kept if same else alone).append(label)
+        self._waiting += [(label,) for label in alone]
+        if kept:
+            self._waiting.append(tuple(kept))
+
+    def _follow(self, dumped: Dumped) -> None:
+        """Definitions that a dump refers to are written too, if they are new."""
+        self._touch(label for uid in dumped.used if (label := _DEFINITION + uid) not in self._table.units)
+
+    def _dump(self, group: Group) -> Dumped:
+        own = frozenset(label.removeprefix(_DEFINITION) for label in group if label.startswith(_DEFINITION))
+        dumped = self._writer.dump([self._root(label) for label in group], own)
+        self._dumps[group] = dumped
+        return dumped
+
+    def _root(self, label: str) -> Root:
+        if label.startswith(_DEFINITION):
+            found = self._definitions.made[label.removeprefix(_DEFINITION)]
+            return Root(label, getattr(found, "__name__", label), found)
+        return self._roots[label]
+
+    # -- atoms ------------------------------------------------------------------------------------------
+
+    def _plan_atoms(self) -> None:
+        """Units of atoms are written again if one of theirs was bound anew, or is no atom any more."""
+        table = self._table
+        table = self._table
+        dirty = {
+            id(unit): unit
+            for label in (*self._bound, *self._gone)
+            if (unit := table.units.get(label)) is not None and unit.atoms
+        }
+        homeless = [label for label in self._bound if label in self._atoms and not self._is_home(label)]
+        for unit in dirty.values():
+            kept = [label for label in unit.labels if label in self._atoms]
+            room = max(0, _ATOMS_TOGETHER - len(kept))
+            kept += homeless[:room]
+            del homeless[:room]
+            if kept:
+                self._dump(tuple(kept))
+        for start in range(0, len(homeless), _ATOMS_TOGETHER):
+            self._dump(tuple(homeless[start : start + _ATOMS_TOGETHER]))
+        self._replaced.update(dirty)
+
+    def _is_home(self, label: str) -> bool:
+        """Whether a label is in a unit of atoms."""
+        unit = self._table.units.get(label)
+        return unit is not None and unit.atoms
+
+    # -- the outcome ------------------------------------------------------------------------------------
+
+    def write(self, chunks: Chunks, cell: int | None, limit: int) -> tuple[list[Unit], list[Unit]]:
+        """Merge what shares objects, and encode it; the units that went, and those that came.
+
+        Raises `TooLarge`.
+        """
+        table = self._table
+        for label in self._bound:
+            table.cells[label] = cell
+        for label in self._gone:
+            table.cells.pop(label, None)
+        self._merge()
+        gone = self._replaced
+        self._check(gone.values(), limit)
+        come = [self._encode(group, dumped, chunks) for group, dumped in self._dumps.items()]
+        table.ids = self._ids
+        same = {unit.labels: unit for unit in gone.values()}
+        fresh = [unit for unit in come if unit.labels not in same or same[unit.labels].record != unit.record]
+        kept = {unit.labels for unit in come} - {unit.labels for unit in fresh}
+        for unit in come:
+            if unit.labels in kept:
+                table.units.update(dict.fromkeys(unit.labels, unit))
+        return [unit for unit in gone.values() if unit.labels not in kept], fresh
+
+    def _merge(self) -> None:
+        candidates = [(group, dumped) for group, dumped in self._dumps.items() if group[0] not in self._atoms]
+        if len(candidates) < 2:
+            return
+        rooted = [([self._root(label) for label in group], dumped) for group, dumped in candidates]
+        for members in Sharing(self._definitions, self._writer.seeds).partition(rooted):
+            if len(members) > 1:
+                groups = [candidates[number][0] for number in members]
+                for group in groups:
+                    del self._dumps[group]
+                labels = [label for group in groups for label in group]
+                labels.sort(key=lambda label: not label.startswith(_DEFINITION))
+                self._dump(tuple(labels))
+
+    def _check(self, gone: Iterable[Unit], limit: int) -> None:
+        if not limit or not self._dumps:
+            return
+        total = sum(unit.size for unit in self._table.all_units()) - sum(unit.size for unit in gone)
+        total += sum(dumped.size for dumped in self._dumps.values())
+        if total > limit:
+            labels, largest = max(self._dumps.items(), key=lambda item: item[1].size)
+            raise TooLarge(labels, largest.size, total)
+
+    def _encode(self, group: Group, dumped: Dumped, chunks: Chunks) -> Unit:
+        shown = [
+            describe(root.name, root.value, self._table.cells.get(label))
+            for label in group
+            if label.startswith("v:") and (root := self._roots[label])
+        ]
+        if len(group) == 1 and group[0].startswith(_DEFINITION):
+            uid = group[0].removeprefix(_DEFINITION)
+            found = self._definitions.made[uid]
+            if type(found) is types.FunctionType:
+                self._table.prints[uid] = fingerprint(found)
+        return encode(group, shown, dumped, chunks, atoms=group[0] in self._atoms)
+
+
+def unused(table: Table) -> list[Unit]:
+    """Definitions that nothing refers to any more."""
+    definitions = {label: unit for label, unit in table.units.items() if label.startswith(_DEFINITION)}
+    queue = [uid for unit in table.all_units() if unit.labels[-1] not in definitions for uid in unit.used]
+    alive: set[str] = set()
+    while queue:
+        uid = queue.pop()
+        if uid in alive:
+            continue
+        alive.add(uid)
+        unit = table.units.get(_DEFINITION + uid)
+        queue += unit.used if unit is not None else ()
+    return [
+        unit
+        for unit in {id(unit): unit for unit in definitions.values()}.values()
+        if all(label in definitions and label.removeprefix(_DEFINITION) not in alive for label in unit.labels)
+    ]
+
+
+def _is_atom(label: str, value: Any) -> bool:
+    kind = type(value)
+    if kind not in _ATOMS or not label.startswith(("v:", "o:")):
+        return False
+    return kind not in (str, bytes) or len(value) <= _ATOM_BYTES

@@ -1,0 +1,68 @@
+"""Classes and functions that many variables refer to: each is stored once, under an identifier of its own.
+
+A class by value is always a definition; a function is one if it holds nothing that could be shared.
+"""
+
+import types
+from typing import Any
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
+
+
+class Definitions:
+    """The definitions of one session, by identifier and by object."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Any] = {}
+        self._uids: dict[int, str] = {}
+        self._next = 1
+
+    def uid_of(self, found: Any) -> str:
+        """The identifier of a definition, a new one if it has none yet."""
+        uid = self._uids.get(id(found))
+        if uid is None:
+            uid = str(self._next)
+            self.register(uid, found)
+        return uid
+
+    def register(self, uid: str, found: Any) -> None:
+        """Know an object as the one of that identifier."""
+        self.made[uid] = found
+        self._uids[id(found)] = uid
+        self._next = max(self._next, int(uid) + 1)
+
+    def knows(self, found: Any) -> bool:
+        """Whether an object has become a definition."""
+        return id(found) in self._uids
+
+    def holds(self, function: types.FunctionType) -> bool:
+        """Whether a function is a definition, or may become one."""
+        return id(function) in self._uids or is_plain(function)
+
+    def reserve(self, uids: Any) -> None:
+        """Never give these identifiers to anything else."""
+        self._next = max([self._next, *(int(uid) + 1 for uid in uids)])
+
+    def forget(self, uids: Any) -> None:
+        """Let go of definitions that nothing refers to."""
+        for uid in uids:
+            self._uids.pop(id(self.made.pop(uid, None)), None)
+
+
+def is_plain(function: types.FunctionType) -> bool:
+    """Whether a function is no more than its code: nothing in it can be shared, or change unseen."""
+    if function.__closure__ or function.__dict__:
+        return False
+    return all(type(item) in _ATOMS for item in function.__defaults__ or ()) and all(
+        type(item) in _ATOMS for item in (function.__kwdefaults__ or {}).values()
+    )
+
+
+def fingerprint(function: types.FunctionType) -> Any:
+    """What makes a plain function what it is, to be compared; None if it is not plain."""
+    if not is_plain(function):
+        return None
+    keywords = tuple((function.__kwdefaults__ or {}).items())
+    notes = tuple((name, id(value)) for name, value in function.__annotations__.items())
+    names = (function.__name__, function.__qualname__, function.__module__, function.__doc__)
+    return function.__code__, function.__defaults__, keywords, names, notes

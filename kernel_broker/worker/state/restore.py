@@ -1,0 +1,70 @@
+"""Brings units back: streams to objects, definitions when something asks for them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kernel_broker.worker.state import graph, units
+from kernel_broker.worker.state.chunks import Fetch
+from kernel_broker.worker.state.definitions import Definitions
+from kernel_broker.worker.state.delta import Pin
+from kernel_broker.worker.state.loading import Blob, Source
+from kernel_broker.worker.state.pickling.live import LiveObjects
+from kernel_broker.worker.state.table import Table
+from kernel_broker.worker.state.tombstone import pin_of
+
+_DEFINITION = "d:"
+
+
+class Restore:
+    """The units of some entries, and the way to load them."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, bytes],
+        fetch: Fetch,
+        key: bytes,
+        live: LiveObjects,
+        definitions: Definitions,
+    ) -> None:
+        self._fetch, self._key, self._live, self._definitions = fetch, key, live, definitions
+        self.table = Table()
+        self.lost: list[Pin] = []
+        stored = [units.decode(record) for record in self.table.pages.load(entries)]
+        self.table.replace((), [it.unit for it in stored])
+        self._stored = {label: it for it in stored for label in it.unit.labels}
+        definitions.reserve(
+            label.removeprefix(_DEFINITION) for label in self._stored if label.startswith(_DEFINITION)
+        )
+
+    def load_all(self) -> dict[str, Any]:
+        """Every root by its label."""
+        values: dict[str, Any] = {}
+        for label in self._stored:
+            if label in values or label.startswith(_DEFINITION):
+                continue
+            values |= self._load(label)
+        for label in self._stored:
+            uid = label.removeprefix(_DEFINITION)
+            if label.startswith(_DEFINITION) and uid not in self._definitions.made:
+                self._load(label)
+        return values
+
+    def _load(self, label: str) -> dict[str, Any]:
+        stored = self._stored[label]
+        size, names = stored.stream
+        stream = self._blob(size, names).read() if names else stored.inline
+        blobs = [self._blob(*part) for part in stored.blobs]
+        source = Source(self._live, blobs, self._definitions, self._define)
+        loaded = graph.load(stored.unit.labels, stream, lambda: self._buffers(stored), source)
+        self.lost += [pin_of(tombstone) for tombstone in loaded.lost]
+        return loaded.values
+
+    def _define(self, uid: str) -> None:
+        """Load a definition; it registers itself."""
+        self._load(_DEFINITION + uid)
+
+    def _buffers(self, stored: units.Stored) -> Iterator[bytearray]:
+        return (self._blob(*part).read() for part in stored.buffers)
+
+    def _blob(self, size: int, names: list[str]) -> Blob:
+        return Blob(size, names, self._fetch, self._key)

@@ -1,0 +1,101 @@
+"""Which dumps share objects, and so must be stored together."""
+
+import datetime
+import decimal
+import enum
+import fractions
+import pathlib
+import re
+import types
+import uuid
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from kernel_broker.worker.state.definitions import Definitions
+from kernel_broker.worker.state.graph import Dumped, Root
+from kernel_broker.worker.state.pickling.modules import find_home
+
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_IMMATERIAL = _ATOMS | {
+    *(types.CodeType, range, slice, types.BuiltinFunctionType, types.GenericAlias, types.UnionType),
+    *(re.Pattern, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
+    *(uuid.UUID, pathlib.PosixPath, pathlib.PurePosixPath, decimal.Decimal, fractions.Fraction),
+}
+"""Types whose instances are never told apart by who they are."""
+
+_TYPE_VARIABLES = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
+_FLAT = 1000
+"""Containers of at least this many items are worth a look whether they hold nothing but atoms."""
+
+
+class Sharing:
+    """Finds out which groups of roots hang together."""
+
+    def __init__(self, definitions: Definitions, seeds: Collection[int]) -> None:
+        self._definitions = definitions
+        self._seeds = seeds
+
+    def partition(self, groups: Sequence[tuple[Sequence[Root], Dumped]]) -> list[list[int]]:
+        """Indices of the groups, those together that share an object."""
+        parents = list(range(len(groups)))
+        owners: dict[int, int] = {}
+        held = []
+        for number, (roots, dumped) in enumerate(groups):
+            objects = _objects(roots, dumped)
+            held.append(objects)  # ids are an object's own only while it lives
+            for key in objects.keys() & owners.keys():
+                if key not in self._seeds and self._matters(objects[key][1]):
+                    _join(parents, owners[key], number)
+            owners.update(dict.fromkeys(objects, number))
+        found: dict[int, list[int]] = {}
+        for number in range(len(groups)):
+            found.setdefault(_root(parents, number), []).append(number)
+        return list(found.values())
+
+    def _matters(self, item: Any) -> bool:
+        """Whether two variables that refer to this object must refer to the same one ever after."""
+        kind = type(item)
+        if kind in _IMMATERIAL or issubclass(kind, type | enum.Enum):
+            return False
+        if kind.__module__ == "typing":
+            return kind.__name__ in _TYPE_VARIABLES
+        if kind is types.FunctionType:
+            return not self._definitions.knows(item) and find_home(item) is None
+        if kind in (tuple, frozenset):
+            return len(item) > 0
+        if kind is types.ModuleType:
+            return getattr(item, "__spec__", None) is None
+        return not _is_numpy_constant(kind)
+
+
+def _is_numpy_constant(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "numpy" and (
+        kind.__name__ == "ufunc" or kind.__name__.endswith("DType") or kind.__name__ == "dtype"
+    )
+
+
+def _objects(roots: Sequence[Root], dumped: Dumped) -> dict[int, tuple[int, Any]]:
+    if len(roots) == 1 and _is_flat(roots[0].value):
+        return {id(roots[0].value): (0, roots[0].value)}
+    return dumped.memo()
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a large container holds only atoms: then it alone can be shared."""
+    kind = type(value)
+    if kind not in (list, dict, set) or len(value) < _FLAT:
+        return False
+    if kind is dict:
+        return set(map(type, value.values())) <= _ATOMS and set(map(type, value)) <= _ATOMS
+    return set(map(type, value)) <= _ATOMS
+
+
+def _root(parents: list[int], number: int) -> int:
+    while parents[number] != number:
+        parents[number] = parents[parents[number]]
+        number = parents[number]
+    return number
+
+
+def _join(parents: list[int], one: int, other: int) -> None:
+    parents[_root(parents, other)] = _root(parents, one)

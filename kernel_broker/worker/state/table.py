@@ -1,0 +1,97 @@
+"""What the store holds of a session, as its worker knows it."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernel_broker.worker.state.units import Pages, Unit
+
+
+@dataclass
+class Table:
+    """The units of one revision, by label."""
+
+    units: dict[str, Unit] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
+    """The object that each label stood for."""
+    cells: dict[str, int | None] = field(default_factory=dict)
+    """The cell that bound each label."""
+    chunks: Counter[str] = field(default_factory=Counter)
+    """How many units refer to each chunk."""
+    pages: Pages = field(default_factory=Pages)
+    digests: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, bytes] = field(default_factory=dict)
+    """Entries of the providers, as they were written."""
+
+    prints: dict[str, Any] = field(default_factory=dict)
+    """Fingerprints of the functions among the definitions."""
+
+    files: frozenset[str] = frozenset()
+    """Chunks that the working files refer to."""
+
+    def successor(self) -> "Table":
+        """A table to be changed while this one stays as it is."""
+        return Table(
+            dict(self.units),
+            dict(self.ids),
+            dict(self.cells),
+            self.chunks.copy(),
+            self.pages.copy(),
+            dict(self.digests),
+            dict(self.entries),
+            dict(self.prints),
+            self.files,
+        )
+
+    def all_units(self) -> list[Unit]:
+        """Every unit once."""
+        return list({id(unit): unit for unit in self.units.values()}.values())
+
+    def replace(self, gone: Iterable[Unit], come: Sequence[Unit]) -> list[str]:
+        """Take units out and others in; the chunks that nobody refers to any more."""
+        touched: set[str] = set()
+        for unit in gone:
+            for label in unit.labels:
+                self.units.pop(label, None)
+            self.chunks.subtract(unit.chunks)
+            touched |= unit.chunks
+        for unit in come:
+            self.units.update(dict.fromkeys(unit.labels, unit))
+            self.chunks.update(unit.chunks)
+        dropped = [name for name in touched if self.chunks[name] <= 0]
+        for name in dropped:
+            del self.chunks[name]
+        return sorted(dropped)
+
+    def refer(self, files: set[str]) -> list[str]:
+        """Refer to the chunks of the working files; those that nobody refers to any more."""
+        before, self.files = self.files, frozenset(files)
+        self.chunks.update(self.files - before)
+        gone = before - self.files
+        self.chunks.subtract(gone)
+        dropped = [name for name in gone if self.chunks[name] <= 0]
+        for name in dropped:
+            del self.chunks[name]
+        return dropped
+
+    def labels_of(self, names: Iterable[str]) -> list[str]:
+        """The labels that names in code may stand for."""
+        found = []
+        for name in names:
+            label = "v:" + name
+            if label in self.units:
+                found.append(label)
+            if name[:1] == "_":
+                found += self._results_of(name)
+            elif name == "Out":
+                found += self._results_of("_oh")
+        return found
+
+    def _results_of(self, name: str) -> list[str]:
+        if name[1:].isdecimal():
+            return ["o:" + name[1:]]
+        results = [label for label in self.units if label.startswith("o:")]
+        if name == "_oh":
+            return results
+        return results[-3:] if name in ("_", "__", "___") else []

@@ -1,0 +1,43 @@
+"""Sees the code that a shell is about to run, so that a capture knows what a cell could reach."""
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+from kernel_broker.worker.state.reach import ANYWHERE, NOWHERE, Reach, of_code, of_source
+
+
+class Watch:
+    """What ran in a shell since the last `clear`."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self.seen: Reach = NOWHERE
+        self.ran = False
+        self.before: Callable[[types.CodeType], None] = lambda _: None
+        """Called before code runs."""
+        original = shell.run_code
+
+        async def run_code(code_obj: Any, result: Any = None, *, async_: bool = False) -> Any:
+            self.note(of_code(code_obj))
+            self.before(code_obj)
+            return await original(code_obj, result, async_=async_)
+
+        self._wrapper = shell.run_code = run_code
+
+    def note(self, reach: Reach) -> None:
+        """Something ran that reaches this far."""
+        self.ran = True
+        self.seen = self.seen | reach
+
+    def note_source(self, source: str) -> None:
+        """An expression is evaluated."""
+        self.note(of_source(source))
+
+    def reach(self) -> Reach:
+        """What ran; anything, if the shell's way of running code was replaced."""
+        return self.seen if self._shell.run_code is self._wrapper else ANYWHERE
+
+    def clear(self) -> None:
+        """Start anew."""
+        self.seen, self.ran = NOWHERE, False

@@ -31,6 +31,6 @@ _REFUSED = """
     multiprocessing.pool.Pool multiprocessing.process.BaseProcess multiprocessing.managers.BaseManager
     sqlite3.Cursor sqlite3.Blob mmap.mmap _contextvars.Token _contextvars.Context
     zmq.sugar.socket.Socket zmq.sugar.context.Context zmq.backend.cython._zmq.Socket
-    zmq.backend.cython._zmq.Context _hashlib.HASH _ctypes.CFuncPtr _ctypes._Pointer
+    zmq.backend.cython._zmq.Context _hashlib.HASH _ctypes._Pointer
 """
 REDUCERS |= dict.fromkeys(_REFUSED.split(), refuse)

@@ -8,6 +8,12 @@ from typing import Any
 
 from kernel_broker.worker.state.tombstone import Tombstone
 
+_LONGEST = 64 * 2**20
+"""Bytes of a text file that is read again to find where a loop left it."""
+
+_SAMPLE = 2**16
+"""Characters that tell how a text file treats the ends of its lines."""
+
 GONE = "is open on a file that is not here, or not the same, any more"
 
 
@@ -37,13 +43,39 @@ def _reduce_open(pickler: Any, file: Any) -> Any:
         "path": str(path),
         "identity": (here.st_dev, here.st_ino),
         "size": here.st_size,
-        "position": file.tell(),
+        "position": _position(file),
         "loss": (pickler.losses.root, f"{type(file).__module__}.{type(file).__name__}", pickler.losses.cell),
     }
     if isinstance(file, io.TextIOWrapper):
-        newline = file.newlines if isinstance(file.newlines, str) else None
+        newline = "" if _keeps_line_ends(file, record["position"]) else None
         record["text"] = {"encoding": file.encoding, "errors": file.errors, "newline": newline}
     return reopened, (record,)
+
+
+def _position(file: Any) -> int:
+    """Where a file stands. One that a loop was reading line by line has to look for it."""
+    try:
+        return file.tell()
+    except OSError:
+        if not isinstance(file, io.TextIOWrapper) or os.fstat(file.fileno()).st_size > _LONGEST:
+            raise
+    rest = len(file.read())
+    file.seek(0)
+    file.read(len(file.read()) - rest + file.seek(0))
+    return file.tell()
+
+
+def _keeps_line_ends(file: Any, position: int) -> bool:
+    """Whether a text file gives the ends of its lines as they are: what it was told is not to be had."""
+    if not file.readable():
+        return False
+    file.seek(0)
+    try:
+        return "\r" in file.read(_SAMPLE)
+    except UnicodeError:
+        return False
+    finally:
+        file.seek(position)
 
 
 def closed_file(kind: type, mode: str) -> Any:

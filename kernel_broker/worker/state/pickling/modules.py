@@ -7,6 +7,8 @@ import types
 from pathlib import Path
 from typing import Any
 
+from kernel_broker.worker.state.carried import is_carried
+
 _STATIC: dict[int, tuple[types.ModuleType, bool]] = {}
 """Answers that cannot change while the module lives, by its id (which stays its own: the module is held)."""
 
@@ -34,7 +36,7 @@ def _comes_from_file(module: Any, name: str) -> bool:
         return True
     if origin is None:
         return getattr(spec, "submodule_search_locations", None) is not None  # a namespace package
-    return Path(origin).exists()
+    return Path(origin).exists() or is_carried(module)
 
 
 def find_home(found: Any, name: str | None = None) -> tuple[str, str] | None:

@@ -2,15 +2,54 @@
 
 import importlib
 import sys
-import sysconfig
 import types
+from pathlib import Path
 from typing import Any
 
+from kernel_broker.worker.state.carried import LONGEST, Source, carried, is_users
 from kernel_broker.worker.state.pickling.modules import find_home
 from kernel_broker.worker.state.providers.contract import Provider
 
 _DATA = (type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
-_INSTALLED = tuple({sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()})
+
+
+class ModuleSources(Provider):
+    """Sources of modules that were imported from the user's folders: another machine may not have them."""
+
+    name = "sources"
+    paged = True
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._pristine = set(sys.modules)
+        self._found: dict[str, tuple[Any, Source | None]] = {}
+        if carried not in sys.meta_path:
+            sys.meta_path.append(carried)
+
+    def collect(self) -> Any:
+        """A page for each module, the same object until the module is imported anew."""
+        for name in sys.modules.keys() - self._pristine:
+            module = sys.modules.get(name)
+            spec = getattr(module, "__spec__", None)
+            if name not in self._found or self._found[name][0] is not spec:
+                self._found[name] = (spec, _source(module) if is_users(module) else None)
+        return {name: source for name, (_, source) in self._found.items() if source is not None} or None
+
+    def apply(self, value: dict[str, Source]) -> None:
+        """Have them at hand."""
+        carried.sources.update(value)
+
+
+def _source(module: Any) -> Source | None:
+    known = carried.sources.get(module.__name__)
+    path = Path(module.__spec__.origin)
+    try:
+        if path.stat().st_size > LONGEST:
+            return None
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return known
+    return Source(str(path), text, hasattr(module, "__path__"))
 
 
 class ModuleData(Provider):
@@ -30,7 +69,7 @@ class ModuleData(Provider):
         for name in sys.modules.keys() - self._pristine:
             module = sys.modules.get(name)
             if name not in self._own:
-                self._own[name] = _is_users(module)
+                self._own[name] = is_users(module)
             if self._own[name]:
                 found[name] = {key: value for key, value in vars(module).items() if _is_data(key, value)}
         return {name: found[name] for name in sorted(found)} or None
@@ -51,11 +90,6 @@ def _set(space: dict[str, Any], values: dict[str, Any]) -> None:
     for name in [name for name, value in space.items() if name not in values and _is_data(name, value)]:
         del space[name]  # its file has it by now
     space.update(values)
-
-
-def _is_users(module: Any) -> bool:
-    origin = getattr(getattr(module, "__spec__", None), "origin", None)
-    return isinstance(origin, str) and origin.endswith(".py") and not origin.startswith(_INSTALLED)
 
 
 def _is_data(name: str, value: Any) -> bool:

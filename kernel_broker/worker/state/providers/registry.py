@@ -21,7 +21,7 @@ from kernel_broker.worker.state.providers.libraries import (
     PandasOptions,
     PlotSettings,
 )
-from kernel_broker.worker.state.providers.modules import ModuleData
+from kernel_broker.worker.state.providers.modules import ModuleData, ModuleSources
 from kernel_broker.worker.state.providers.patches import Patches
 from kernel_broker.worker.state.providers.plots import Colormaps, DrawQueue
 from kernel_broker.worker.state.providers.process import Environment, Folder, Interpreter, Path, Submodules
@@ -33,7 +33,18 @@ from kernel_broker.worker.state.providers.widgets import Comms, Widgets
 _ENTRY = "env/"
 _ROOT = "e:"
 PROVIDERS: tuple[type[Provider], ...] = (
-    *(Environment, Folder, Path, Interpreter, Submodules, Extensions, Backend, Counter, Decimals),
+    *(
+        Environment,
+        Folder,
+        Path,
+        ModuleSources,
+        Interpreter,
+        Submodules,
+        Extensions,
+        Backend,
+        Counter,
+        Decimals,
+    ),
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
     *(Configuration, Customised, Comms, Widgets),

@@ -61,6 +61,7 @@ class AsyncSession:
         self.keep = keep if keep is not None else session_id is not None
         self._client = client or new_client(settings)
         self._owns_client = client is None
+        self._address: dict[str, Any] = {"url": url, "token": token}
         self._body = body
         self._opened = False
         self._logs: WeakSet[OutputLog] = WeakSet()
@@ -178,6 +179,28 @@ class AsyncSession:
         """Drop the worker now; the next cell resumes from the committed state."""
         await self._ensure_open()
         return await self._client.evict(self.session_id)
+
+    async def revisions(self) -> list[dict[str, Any]]:
+        """The revisions that are kept, oldest first; the last one is the head."""
+        await self._ensure_open()
+        return await self._client.revisions(self.session_id)
+
+    async def checkout(self, revision: int) -> dict[str, Any]:
+        """Go back to a kept revision, with variables, history and saved files as they were."""
+        await self._ensure_open()
+        return await self._client.checkout(self.session_id, revision)
+
+    async def fork(self, revision: int | None = None, name: str | None = None) -> "AsyncSession":
+        """A new session that starts from a kept revision of this one (the last one unless given).
+
+        It is this session's like any other new one: deleted when it is closed, unless `keep` is set.
+        """
+        await self._ensure_open()
+        described = await self._client.fork(self.session_id, revision=revision, name=name)
+        client = None if self._owns_client else self._client
+        child = AsyncSession(described["session_id"], keep=False, client=client, **self._address)
+        child._opened = True
+        return child
 
     async def delete(self) -> None:
         """End the session and forget its state."""

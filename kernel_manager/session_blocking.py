@@ -131,6 +131,21 @@ class Session:
         """Drop the worker now; the next cell resumes from the committed state."""
         return self._loop.run(self._session.evict())
 
+    def revisions(self) -> list[dict[str, Any]]:
+        """The revisions that are kept, oldest first; the last one is the head."""
+        return self._loop.run(self._session.revisions())
+
+    def checkout(self, revision: int) -> dict[str, Any]:
+        """Go back to a kept revision, with variables, history and saved files as they were."""
+        return self._loop.run(self._session.checkout(revision))
+
+    def fork(self, revision: int | None = None, name: str | None = None) -> "Session":
+        """A new session that starts from a kept revision of this one (the last one unless given)."""
+        child = Session.__new__(Session)
+        child._session = self._loop.run(self._session.fork(revision, name))
+        child._loop = LoopThread(f"session {child.session_id}")
+        return child
+
     def delete(self) -> None:
         """End the session and forget its state."""
         self._loop.run(self._session.delete())

@@ -133,6 +133,21 @@ class AsyncClient:
         """The session's working files; `ensure` is awaited before each call."""
         return AsyncFiles(self._connection, session_id, ensure)
 
+    async def revisions(self, session_id: str) -> list[dict[str, Any]]:
+        """The revisions of the session that are kept, oldest first; the last one is the head."""
+        answer = await self._object("GET", _path(session_id, "revisions"))
+        revisions: list[dict[str, Any]] = answer["revisions"]
+        return revisions
+
+    async def checkout(self, session_id: str, revision: int) -> dict[str, Any]:
+        """Go back to a kept revision: it becomes the head again, as a new one."""
+        return await self._object("POST", _path(session_id, "checkout"), body={"revision": revision})
+
+    async def fork(self, session_id: str, **body: Any) -> dict[str, Any]:
+        """Start a new session from a kept `revision` of this one (the last one unless given)."""
+        named = {"session_id": new_session_id(), **{k: v for k, v in body.items() if v is not None}}
+        return await self._object("POST", _path(session_id, "fork"), body=named)
+
     async def _object(self, method: str, path: str, *, body: Any = None) -> dict[str, Any]:
         answer: dict[str, Any] = await self._connection.request(method, path, body=body)
         return answer

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kernel_manager import CellTimeout, RunLost, Session
+from kernel_manager import AsyncSession, CellError, CellTimeout, NotFound, RunLost, Session
 from kernel_manager.local import read_status
 from kernel_manager.settings import read_settings
 
@@ -186,3 +186,33 @@ def test_doctor_is_content_with_the_broker() -> None:
     levels = {line[6:26].strip(): line[:5].strip() for line in lines}
     for subject in ("python", "local folder", "broker", "store, workers", "runtime", "local broker"):
         assert levels[subject] == "ok", lines
+
+
+def test_a_session_has_a_past(session: Session) -> None:
+    then = session.execute("x = [1]").revision
+    session.execute("x.append(2)")
+    assert [revision["head"] for revision in session.revisions()][-2:] == [False, True]
+    with session.fork(then, name="before") as before, session.fork() as now:
+        assert (before.execute("x").text, now.execute("x").text) == ("[1]", "[1, 2]")
+        assert before.info()["forked_from"] == {"session_id": session.session_id, "revision": then}
+        assert before.info()["name"] == "before"
+        forks = before, now
+    for fork in forks:  # closed, and so deleted
+        with Session(fork.session_id) as again, pytest.raises(CellError):
+            again.execute("x", raise_on_error=True)
+    session.checkout(then)
+    assert session.execute("x").text == "[1]"
+    with pytest.raises(NotFound, match="does not keep revision 999"):
+        session.checkout(999)
+
+
+async def test_an_async_session_has_a_past() -> None:
+    async with AsyncSession() as session:
+        then = (await session.execute("x = 1")).revision
+        await session.execute("x = 2")
+        async with await session.fork(then) as child:
+            assert (await child.execute("x")).text == "1"
+            assert child.keep is False
+        await session.checkout(then)
+        assert (await session.execute("x")).text == "1"
+        assert len(await session.revisions()) >= 4

@@ -24,31 +24,24 @@ class Cell:
     code: str
 
 
-_SMALL = """
-for i in range(67):
-    globals().update({f'i{i}': i * 1000, f's{i}': f'text {i}', f'l{i}': [i, i + 1]})
-del i
-"""
+_SMALL = "\n".join(f"i{n} = {n * 1000}; s{n} = 'text {n}'; l{n} = [{n}, {n + 1}]" for n in range(67)) + "\n"
 
-_CLOSURES = """
-source = '''
-def mk(k):
+_CLOSURE_AND_CLASS = """
+def make#(k):
     n = [k]
     def inc(d=1):
         n.append(d)
         return k
     return inc
-f# = mk(#)
+f# = make#(#)
 class C#:
     z = #
-    def go(s, x): return s.z + x
+    def go(self, x): return self.z + x
     @property
-    def p(s): return s
+    def p(self): return self
 o# = C#()
-'''
-for i in range(25): exec(source.replace('#', str(i)))
-del i
 """
+_CLOSURES = "".join(_CLOSURE_AND_CLASS.replace("#", str(n)) for n in range(25))
 
 _BIG = """
 rng = np.random.default_rng(1)

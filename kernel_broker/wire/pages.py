@@ -20,6 +20,7 @@ PIECE: Final = 2**20
 Kind = Literal["file", "folder", "link"]
 
 _CHUNK = re.compile(r"[0-9a-f]{40}")
+_PAGE = re.compile(PREFIX + r"[0-9]{1,9}")
 _PATH_BYTES = 4096
 _NAME_BYTES = 255
 _MODE = 0o7777
@@ -88,7 +89,10 @@ def decode_page(data: bytes) -> list[FileRecord]:
 
 def decode_pages(entries: Mapping[str, bytes]) -> dict[str, FileRecord]:
     """All records of a state, by path, in order: a folder comes before what is in it. Raises `PageError`."""
-    pages = [data for name, data in entries.items() if name.startswith(PREFIX)]
+    names = [name for name in entries if name.startswith(PREFIX)]
+    if not all(_PAGE.fullmatch(name) for name in names):
+        raise PageError("a page of files has a name that is none")
+    pages = [entries[name] for name in names]
     listed = [record for data in pages for record in decode_page(data)]
     records = {record.path: record for record in sorted(listed, key=lambda record: record.path.split("/"))}
     if len(records) != len(listed):

@@ -22,13 +22,13 @@ class Paging:
         """Go on from the pages of a state that was brought back."""
         self._page_of.clear()
         self._made.clear()
-        self._laid = {}
-        for name, data in entries.items():
-            if name.startswith(PREFIX):
-                page = int(name.removeprefix(PREFIX))
-                records = decode_page(data)
-                self._made[page] = records, data
-                self._page_of |= {record.path: page for record in records}
+        self._pages = {name: data for name, data in entries.items() if name.startswith(PREFIX)}
+        for name, data in self._pages.items():
+            page = int(name.removeprefix(PREFIX))
+            records = decode_page(data)
+            self._made[page] = records, data
+            self._page_of |= {record.path: page for record in records}
+        self._laid = {record.path: record for records, _ in self._made.values() for record in records}
 
     def lay_out(self, records: Mapping[str, FileRecord]) -> dict[str, bytes]:
         """The pages that list these records, by the names of their entries."""
@@ -37,7 +37,7 @@ class Paging:
         self._laid = dict(records)
         self._page_of = {path: page for path, page in self._page_of.items() if path in records}
         self._place(path for path in records if path not in self._page_of)
-        pages: dict[int, list[FileRecord]] = {}
+        pages: dict[int, list[FileRecord]] = {page: [] for page in self._made}  # one that gets empty stays
         for path in sorted(records):
             pages.setdefault(self._page_of[path], []).append(records[path])
         self._made = {page: self._make(page, listed) for page, listed in sorted(pages.items())}

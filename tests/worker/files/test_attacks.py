@@ -101,6 +101,14 @@ def test_trees_that_contradict_themselves_are_refused(listed: list[dict[str, Any
     assert list(store.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["files/", "files/x", "files/../0", "files/-1", "files/\N{ARABIC-INDIC DIGIT ONE}"]
+)
+def test_a_page_of_another_name_is_refused(name: str) -> None:
+    with pytest.raises(PageError):
+        decode_pages({name: _page()})
+
+
 def test_even_records_that_were_not_checked_write_nothing_through_a_link(tmp_path: Path) -> None:
     outside, folder = tmp_path / "outside", tmp_path / "folder"
     outside.mkdir()

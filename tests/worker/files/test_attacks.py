@@ -101,9 +101,7 @@ def test_trees_that_contradict_themselves_are_refused(listed: list[dict[str, Any
     assert list(store.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["files/", "files/x", "files/../0", "files/-1", "files/\N{ARABIC-INDIC DIGIT ONE}"]
-)
+@pytest.mark.parametrize("name", ["files/", "files/x", "files/../0", "files/-1", "files/1.0"])
 def test_a_page_of_another_name_is_refused(name: str) -> None:
     with pytest.raises(PageError):
         decode_pages({name: _page()})

@@ -48,7 +48,8 @@ rng = np.random.default_rng(1)
 A = rng.random({array})
 B0, B1, B2, B3, B4 = (rng.random({array}) for _ in range(5))
 DF = pd.DataFrame(rng.random(({rows}, 14)), columns=list('abcdefghijklmn'))
-DF2 = pd.DataFrame({{'x': rng.random({rows}), 'y': rng.integers(0, 9, {rows})}})
+DF2 = pd.DataFrame(rng.random(({rows}, 32)))
+DF3 = pd.DataFrame({{'x': rng.random({rows}), 'y': rng.integers(0, 9, {rows})}})
 L = list(range({items}))
 D = {{f'key{{i}}': f'value {{i}}' for i in range({items} // 10)}}
 cnt = 0
@@ -86,7 +87,7 @@ _NUMPY_PANDAS = "import numpy as np, pandas as pd"
 
 def big(megabytes: int) -> Namespace:
     """So much: three fifths arrays, the rest frames; a long list, a dict, functions, small variables."""
-    array, rows = megabytes * 100_000 // 8, megabytes * 1000 * 1000 * 4 // 10 // 128
+    array, rows = megabytes * 100_000 // 8, megabytes * 1000
     items = min(1_000_000, max(1000, megabytes * 1000))
     code = _SMALL + _BIG.format(array=array, rows=rows, items=items)
     return Namespace(f"{megabytes} MB: arrays, frames, a list, a dict, small", _NUMPY_PANDAS, code)

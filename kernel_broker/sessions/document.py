@@ -23,13 +23,20 @@ class SessionDocument:
     execution_count: int = 0
     pinned: list[dict[str, Any]] = field(default_factory=list)
     comms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    carried: dict[str, str] = field(default_factory=dict)
+    """Pages of working files that a restart has still to put back among the entries."""
     forked_from: dict[str, Any] | None = None
     """The session and revision this one started from; it has that one's `key`, to share its chunks."""
 
     def at(self, old: "SessionDocument") -> "SessionDocument":
         """This document, with the state that `old` describes."""
         return replace(
-            self, execution_count=old.execution_count, pinned=old.pinned, comms=old.comms, runtime=old.runtime
+            self,
+            execution_count=old.execution_count,
+            pinned=old.pinned,
+            comms=old.comms,
+            runtime=old.runtime,
+            carried=old.carried,
         )
 
     def to_bytes(self) -> bytes:

@@ -36,14 +36,14 @@ class SessionFiles:
 
     async def list(self, owner: str, session_id: SessionId) -> list[FileRecord]:
         """Everything in the session's folder; a folder comes before what is in it."""
-        await self._document(owner, session_id)
-        return list((await self._records(session_id)).values())
+        document = await self._document(owner, session_id)
+        return list((await self._records(session_id, document)).values())
 
     async def find(self, owner: str, session_id: SessionId, path: str) -> FileRecord:
         """The record of a file."""
-        await self._document(owner, session_id)
+        document = await self._document(owner, session_id)
         _check(path)
-        record = (await self._records(session_id)).get(path)
+        record = (await self._records(session_id, document)).get(path)
         if record is None:
             raise NotFound(f"the session has no file {path!r}", code="file_not_found")
         if record.kind == "folder":
@@ -92,7 +92,7 @@ class SessionFiles:
         if batch:
             await self._store.put_chunks(session_id, batch)
         await self._ask(owner, session_id, {"op": "write", "path": path, "size": size, "chunks": names})
-        record = (await self._records(session_id)).get(path)
+        record = (await self._records(session_id, document)).get(path)
         if record is None or record.kind != "file" or record.chunks != tuple(names):
             raise Conflict(f"{path!r} was changed by the session as it was written", code="file_conflict")
         return record
@@ -116,9 +116,11 @@ class SessionFiles:
             )
         return document
 
-    async def _records(self, session_id: SessionId) -> dict[str, FileRecord]:
+    async def _records(self, session_id: SessionId, document: SessionDocument) -> dict[str, FileRecord]:
+        entries = await self._store.entries(session_id)
+        carried = {name: text.encode() for name, text in document.carried.items()}
         try:
-            return decode_pages(await self._store.entries(session_id))
+            return decode_pages(entries | carried)
         except PageError as error:
             told = f"the list of the session's files is damaged: {error}"
             raise BrokerError(told, code="state_unreadable") from error

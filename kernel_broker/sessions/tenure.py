@@ -14,6 +14,7 @@ from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.surroundings import Surroundings
 from kernel_broker.store.contract import (
     Buffer,
+    ChunkMissing,
     Commit,
     Lease,
     LeaseHeld,
@@ -25,6 +26,7 @@ from kernel_broker.store.contract import (
 )
 from kernel_broker.store.refusals import find_revision
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
+from kernel_broker.wire.pages import chunks_of, is_page
 from kernel_broker.wire.problems import Problem
 
 T = TypeVar("T")
@@ -90,6 +92,8 @@ class Tenure:
 
     async def load(self, run: Run) -> dict[str, bytes]:
         """The entries of the committed state; the lease must be held."""
+        if self.document.carried:
+            await self._put_files_back(run)
         return await self._patiently(lambda: self._around.store.entries(self.session_id), run)
 
     def birth(self) -> Json:
@@ -247,12 +251,36 @@ class Tenure:
         self._take(replace(self.record, revision=head, doc=document.to_bytes(), size=then.size))
 
     async def reset(self, run: Run) -> None:
-        """A fresh namespace under the same id; the count starts anew."""
+        """A fresh namespace under the same id; the count starts anew, the working files stay."""
         lease = await self.hold(run)
-        document = replace(self.document, execution_count=0, pinned=[], comms={})
+        pages = {}
+        if self.document.files == "state":
+            await self.make_sure(run)
+            entries = await self.load(run)
+            pages = {name: data.decode("ascii", "replace") for name, data in entries.items() if is_page(name)}
+        document = replace(self.document, execution_count=0, pinned=[], comms={}, carried=pages)
         revision = await self._around.store.reset(lease, document.to_bytes(), self._around.clock())
         self._unsure = None
         self._take(replace(self.record, revision=revision, doc=document.to_bytes(), size=0))
+        if pages:
+            await self._put_files_back(run)
+
+    async def _put_files_back(self, run: Run) -> None:
+        """The second half of a restart; done later if it was cut off."""
+        pages = {name: text.encode() for name, text in self.document.carried.items()}
+        commit = Commit(
+            lease=self._require_lease(),
+            parent=self.revision,
+            at=self._around.clock(),
+            doc=replace(self.document, carried={}).to_bytes(),
+            put=pages,
+            add=[ChunkId(name) for name in chunks_of(pages)],
+        )
+        try:
+            await self._apply(commit, run)
+        except ChunkMissing as missing:  # cut off for so long that they were collected: the worker names them
+            found = [chunk_id for chunk_id in commit.add if chunk_id not in missing.chunk_ids]
+            await self._apply(replace(commit, add=found, token=token_hex()), run)
 
 
 def _status(run: Run | None) -> Any:

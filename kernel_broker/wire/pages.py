@@ -68,6 +68,19 @@ def is_safe_path(path: str) -> bool:
     return raw.decode("utf-8", "surrogateescape") == path
 
 
+def is_page(name: str) -> bool:
+    """Whether an entry of that name is a page."""
+    return name.startswith(PREFIX)
+
+
+def chunks_of(entries: Mapping[str, bytes]) -> set[str]:
+    """The chunks that the pages among the entries refer to; none if they cannot be read."""
+    try:
+        return {chunk for record in decode_pages(entries).values() for chunk in record.chunks}
+    except PageError:
+        return set()
+
+
 def encode_page(records: Iterable[FileRecord]) -> bytes:
     """The page of these records."""
     files = [_to_json(record) for record in sorted(records, key=lambda record: record.path)]
@@ -89,7 +102,7 @@ def decode_page(data: bytes) -> list[FileRecord]:
 
 def decode_pages(entries: Mapping[str, bytes]) -> dict[str, FileRecord]:
     """All records of a state, by path, in order: a folder comes before what is in it. Raises `PageError`."""
-    names = [name for name in entries if name.startswith(PREFIX)]
+    names = [name for name in entries if is_page(name)]
     if not all(_PAGE.fullmatch(name) for name in names):
         raise PageError("a page of files has a name that is none")
     pages = [entries[name] for name in names]

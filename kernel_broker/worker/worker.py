@@ -31,7 +31,8 @@ from kernel_broker.worker.files.requests import FileRequests
 from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.past import Past
-from kernel_broker.worker.state.engine import StateEngine
+from kernel_broker.worker.state import manifest
+from kernel_broker.worker.state.engine import Pin, StateEngine
 from kernel_broker.worker.state.errors import StateError
 
 _QUIET_SECONDS = 0.25
@@ -149,12 +150,19 @@ class Worker:
         engine = StateEngine(self._app.shell, key, self._limit, self._files)
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
-            lost = engine.restore(entries, self._exchange.fetch) if entries else []
+            lost = self._bring_back(engine, entries, key)
         except StateError as error:
             return {"failure": str(error)}
         self._idle_seconds = head.get("verify_idle", 0.0)
         self._commits = Commits(engine, self._exchange, self._tell)
         return {"lost": [report.pin(pin) for pin in lost], "problem": problem, "failure": None}
+
+    def _bring_back(self, engine: StateEngine, entries: dict[str, bytes], key: bytes) -> list[Pin]:
+        if manifest.NAME in entries:
+            return engine.restore(entries, self._exchange.fetch)
+        if self._files is not None:  # after a restart there are files alone
+            return self._files.restore(entries, self._exchange.fetch, key)
+        return []
 
     def _begin(self, frame: Frame) -> None:
         self._idler.stop()

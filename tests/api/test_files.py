@@ -61,6 +61,26 @@ def test_a_folder_ends_with_its_worker(pod: Broker) -> None:
     assert not here.exists()
 
 
+def test_a_restart_keeps_the_files(pod: Broker) -> None:
+    session = pod.create()
+    data = os.urandom(CHUNK + 3)
+    pod.http.put(_url(session, "d/f"), content=data)
+    pod.text(session, "x = 1; open('g', 'w').write('g')")
+    assert pod.call(session, "restart").status_code == 200
+    assert set(_listed(pod, session)) == {"d", "d/f", "g"}
+    assert pod.http.get(_url(session, "d/f")).content == data
+    assert pod.text(
+        session, "import os; print('x' in dir(), sorted(os.listdir()), os.path.getsize('d/f'))"
+    ) == (f"False ['d', 'g'] {len(data)}\n")
+    pod.text(session, "os.unlink('g'); y = 2")
+    pod.call(session, "evict")
+    assert pod.text(session, "print(y, os.listdir())") == "2 ['d']\n"
+    pod.call(session, "restart")
+    pod.call(session, "restart")
+    assert set(_listed(pod, session)) == {"d", "d/f"}
+    assert pod.text(session, "import os; print(os.listdir('d'))") == "['f']\n"
+
+
 def test_the_folders_of_a_killed_broker_are_removed_by_the_next(
     make_broker: Callable[..., Broker], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Every program gives the same when its session moves to a fresh process after every cell."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ def run_all(bench: Bench, folder: Path, cells: list[str], moving: bool) -> list[
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_moved_after_every_cell(bench: Bench, tmp_path: Path, name: str) -> None:
     cells = PROGRAMS[name]
+    for needed in re.findall(r"^# needs (\w+)", cells[0], re.M):
+        pytest.importorskip(needed)
     stayed = run_all(bench, tmp_path, cells, moving=False)
     moved = run_all(bench, tmp_path, cells, moving=True)
     assert [answer.text for answer in moved] == [answer.text for answer in stayed]

@@ -115,7 +115,9 @@ def test_a_cell_that_breaks_its_process_is_still_committed(bench: Bench, tmp_pat
 def test_a_class_that_fails_to_load_costs_only_what_is_made_of_it(bench: Bench, tmp_path: Path) -> None:
     sitting = Sitting(bench, tmp_path)
     (tmp_path / "needed").touch()
-    sitting.run("%%writefile gone.py\nopen('needed')\nclass K:\n    pass\nclass M(type): pass\ndef f(): pass\n")
+    sitting.run(
+        "%%writefile gone.py\nopen('needed')\nclass K:\n    pass\nclass M(type): pass\ndef f(): pass\n"
+    )
     sitting.run("import sys; sys.path.insert(0, ''); import gone; k=gone.K(); k.v=1; f=gone.f; l=[1, k]; m=l")
     sitting.run("class Sub(gone.K):\n    x=1\ns=Sub(); d={'s': s, 'l': l}")
     (tmp_path / "needed").unlink()

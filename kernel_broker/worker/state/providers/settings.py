@@ -8,6 +8,7 @@ import sys
 import warnings
 from typing import Any
 
+from kernel_broker.worker.state.pickling.modules import find_home
 from kernel_broker.worker.state.providers.contract import Provider
 
 
@@ -123,11 +124,17 @@ class Copying(Provider):
         now = copyreg.dispatch_table
         if now == self._pristine:
             return None
-        return {kind: way for kind, way in now.items() if self._pristine.get(kind) is not way} or None
+        added = {kind: way for kind, way in now.items() if self._pristine.get(kind) is not way}
+        return {kind: way for kind, way in added.items() if find_home(way) is None or _is_users(kind)} or None
 
     def apply(self, value: dict[Any, Any]) -> None:
         """Register them."""
         copyreg.dispatch_table.update(value)
+
+
+def _is_users(kind: Any) -> bool:
+    """Whether a type was made in a cell: what a library registers for its own, it registers again."""
+    return getattr(kind, "__module__", None) == "__main__"
 
 
 class Builtins(Provider):

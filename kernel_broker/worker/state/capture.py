@@ -82,11 +82,9 @@ class Capture:
             if label in self._taken:
                 continue
             unit = self._table.units.get(label)
-            if unit is None:
+            if unit is None or unit.atoms:
                 if label not in self._atoms:
                     self._take((label,))
-                continue
-            if unit.atoms:
                 continue
             self._replaced[id(unit)] = unit
             if not self._is_unchanged(unit):

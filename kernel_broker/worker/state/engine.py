@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kernel_broker.worker.files.working import WorkingFiles
-from kernel_broker.worker.state import graph, manifest
+from kernel_broker.worker.state import graph, manifest, units
 from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.capture import Capture, TooLarge, unused
 from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
@@ -64,10 +64,16 @@ class StateEngine:
             lost = self._files.restore(entries, fetch, self._key) if self._files is not None else []
             lost += self._registry.restore_entries(entries, late=False)
             values = restore.load_all()
-            self._namespace.restore(values)
+            self._namespace.restore_results(values)
             lost += self._registry.restore_roots(values)
+            self._namespace.restore(values)
             lost += self._registry.restore_entries(entries, late=True)
             table = restore.table
+            table.entries = {
+                name: bytes(data)
+                for name, data in entries.items()
+                if name != manifest.NAME and not name.startswith(units.PREFIX)
+            }
             table.digests = recorded.entries | {manifest.NAME: _tag(entries[manifest.NAME])}
             if self._files is not None:
                 table.refer(self._files.names(entries))
@@ -81,7 +87,7 @@ class StateEngine:
 
         With `everything`, all is looked at again; else what the code that ran could reach.
         """
-        with self._calm, graph.undisturbed():
+        with self._calm:
             try:
                 return self._capture(sink, everything)
             except TooLarge as error:
@@ -110,9 +116,10 @@ class StateEngine:
         table = before.successor()
         self._writer.begin()
         capture = Capture(table, self._roots(), self._writer, self._definitions)
-        capture.look(self.watch.reach(), self._registry.reaching(unasked=self.watch.ran), everything)
         chunks = Chunks(self._key, before.chunks, sink)
-        gone, come = capture.write(chunks, self._cell(), self._limit)
+        with graph.undisturbed():
+            capture.look(self.watch.reach(), self._registry.reaching(unasked=self.watch.ran), everything)
+            gone, come = capture.write(chunks, self._cell(), self._limit)
         dropped = table.replace(gone, come)
         idle = unused(table)
         dropped += table.replace(idle, [])
@@ -178,7 +185,8 @@ class StateEngine:
             refused=(
                 f"the state is too large to be saved: {names} ({_mb(error.size)}) would make it "
                 f"{_mb(error.total)}, over the limit of {_mb(self._limit)}. "
-                "The session stands at the revision before this cell; delete or shrink something and run a cell, and all is saved again"
+                "The session stands at the revision before this cell; "
+                "delete or shrink something and run a cell, and all is saved again"
             )
         )
 

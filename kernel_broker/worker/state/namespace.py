@@ -40,7 +40,9 @@ class Namespace:
         present = {name for name, _ in items}
         shape = {
             "odd": {name: value for name, value in items if type(name) is not str},
-            "order": [name for name, _ in items if type(name) is str],
+            "order": [
+                name for name, value in items if type(name) is str and not self._history.owns(name, value)
+            ],
             "deleted": [name for name in self._own if name not in present],
             "hidden": [name for name, value in items if name in hidden and hidden[name] is value],
         }
@@ -62,16 +64,17 @@ class Namespace:
             return results.get(int(number[1]), self) is value
         return self._history.owns(name, value)
 
+    def restore_results(self, values: Mapping[str, Any]) -> None:
+        """Fill Out."""
+        found = self._shell.history_manager.output_hist
+        found.clear()
+        for label, value in values.items():
+            if label.startswith(_RESULT_LABEL):
+                found[int(label.removeprefix(_RESULT_LABEL))] = value
+
     def restore(self, values: Mapping[str, Any]) -> None:
         """Put the variables back, in the order they had."""
         shell, shape = self._shell, values[SHAPE]
-        results = {
-            int(label.removeprefix(_RESULT_LABEL)): value
-            for label, value in values.items()
-            if label.startswith(_RESULT_LABEL)
-        }
-        shell.history_manager.output_hist.clear()
-        shell.history_manager.output_hist.update(results)
         found: dict[str, Any] = dict(shell.user_ns)
         found |= {f"_{n}": result for n, result in shell.history_manager.output_hist.items()}
         found |= {

@@ -60,8 +60,9 @@ class Restore:
         return loaded.values
 
     def _define(self, uid: str) -> None:
-        """Load a definition; it registers itself."""
-        self._load(_DEFINITION + uid)
+        """Load a definition, which registers itself; of one that fails, the tombstone."""
+        values = self._load(_DEFINITION + uid)
+        self._definitions.made.setdefault(uid, values[_DEFINITION + uid])
 
     def _buffers(self, stored: units.Stored) -> Iterator[bytearray]:
         return (self._blob(*part).read() for part in stored.buffers)

@@ -72,13 +72,15 @@ class History(Provider):
         self.shell.push(names, interactive=False)
 
     def owns(self, name: str, value: Any) -> bool:
-        """Whether a variable is one of the `_iN` that `apply` makes."""
-        found = _NAME.fullmatch(name)
-        if found is None:
+        """Whether a variable is one of `_i`, `_ii`, `_iii`, `_iN` that `apply` makes."""
+        if name[:2] != "_i" or type(value) is not str:
             return False
-        raw = self.shell.history_manager.input_hist_raw
-        number = int(found[1])
-        return number < len(raw) and raw[number] is value
+        manager = self.shell.history_manager
+        if name in ("_i", "_ii", "_iii"):
+            return bool(getattr(manager, name) == value)
+        found = _NAME.fullmatch(name)
+        raw = manager.input_hist_raw
+        return found is not None and int(found[1]) < len(raw) and raw[int(found[1])] == value
 
 
 def _reprs(manager: Any, start: int) -> list[int]:

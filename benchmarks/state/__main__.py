@@ -16,6 +16,7 @@ from benchmarks.machine import describe_machine, load
 from benchmarks.place import private_place
 from benchmarks.redis_server import find_redis_server
 from benchmarks.state import kishu_place, large, overhead, saving, stores, transfer, verdict
+from benchmarks.state.namespaces import has_scikit_learn
 from benchmarks.state.plan import FULL, QUICK, Plan
 
 _RESULTS = Path(__file__).parents[1] / "results"
@@ -51,6 +52,8 @@ def _run(arguments: argparse.Namespace) -> tuple[Report, list[verdict.Verdict]]:
     machine, remarks = describe_machine(), []
     if find_redis_server() is None:
         remarks.append(_NO_REDIS)
+    if not has_scikit_learn():
+        remarks.append("No figures of a RandomForest: scikit-learn is not installed.")
     with private_place() as home:
         kishu = _kishu(arguments.kishu, home, remarks)
         sections: list[Section] = []

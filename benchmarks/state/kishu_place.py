@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 KISHU = "kishu==0.3.4"
@@ -16,7 +16,7 @@ _PATIENCE = 600.0
 def make(home: Path) -> str:
     """Install Kishu in a folder; the interpreter that has it. Raises RuntimeError with pip's own words."""
     python = str(home / "bin/python")
-    pins = [f"{name}=={version(name)}" for name in _SAME]
+    pins = [pin for name in _SAME if (pin := _pin(name))]
     for command in (
         [sys.executable, "-m", "venv", str(home)],
         [python, "-m", "pip", "install", "-q", KISHU, _OLD_NEED, *pins],
@@ -25,3 +25,10 @@ def make(home: Path) -> str:
         if done.returncode:
             raise RuntimeError(f"Kishu cannot be installed: {done.stderr[-500:].strip()}")
     return python
+
+
+def _pin(name: str) -> str | None:
+    try:
+        return f"{name}=={version(name)}"
+    except PackageNotFoundError:
+        return None

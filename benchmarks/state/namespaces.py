@@ -4,6 +4,7 @@ Nothing here is imported by what it runs in: this module must load without any l
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,13 @@ def big(megabytes: int) -> Namespace:
     return Namespace(f"{megabytes} MB: arrays, frames, a list, a dict, small", _NUMPY_PANDAS, code)
 
 
-def namespaces(scale: float) -> dict[str, Namespace]:
+def namespaces(scale: float, letters: str = "abcdefg") -> dict[str, Namespace]:
     """By letter; `scale` 1 is what the targets speak of."""
 
     def n(count: int) -> int:
         return max(10, int(count * scale))
 
-    return {
+    found = {
         "a": Namespace("200 small variables", "", _SMALL),
         "b": Namespace(
             "a list of 1e6 ints, a dict of 1e5 strings",
@@ -133,3 +134,9 @@ def namespaces(scale: float) -> dict[str, Namespace]:
             f"PS = [P(i) for i in range({n(100_000)})]",
         ),
     }
+    return {letter: found[letter] for letter in letters if letter != "d" or has_scikit_learn()}
+
+
+def has_scikit_learn() -> bool:
+    """Whether the forest can be grown: the library is in the `bench` extra."""
+    return find_spec("sklearn") is not None

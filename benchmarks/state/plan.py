@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Plan:
     """The size of a run."""
 
+    letters: str
+    """The namespaces, of a to g."""
     scale: float
     """Of the namespaces a to g; 1 is what the targets speak of."""
     big: int
@@ -31,6 +33,7 @@ class Plan:
 
 
 FULL = Plan(
+    letters="abcdefg",
     scale=1.0,
     big=1000,
     kishu_big=300,
@@ -46,6 +49,7 @@ FULL = Plan(
     resumes=5,
 )
 QUICK = Plan(
+    letters="acg",
     scale=0.05,
     big=40,
     kishu_big=20,

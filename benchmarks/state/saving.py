@@ -35,7 +35,7 @@ def measure(plan: Plan, kishu: str | None) -> list[Section]:
     first: list[Figure] = []
     small: list[Figure] = []
     load: list[Figure] = []
-    for letter, namespace in namespaces(plan.scale).items():
+    for letter, namespace in namespaces(plan.scale, plan.letters).items():
         gathered = _gather(namespace, plan, kishu)
         for kind in ("cpu", "wall"):
             first += _rows(gathered, f"first/{letter}", namespace.title, "ours", kind)

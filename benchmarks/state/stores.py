@@ -28,7 +28,7 @@ def measure(plan: Plan, home: Path) -> list[Section]:
         urls: dict[str, str | None] = {"sqlite": None}
         if program := find_redis_server():
             urls["redis"] = stack.enter_context(RedisServer(program, home / "stores-data")).url
-        for letter, namespace in namespaces(plan.scale).items():
+        for letter, namespace in namespaces(plan.scale, plan.letters).items():
             for name, url in urls.items():
                 figures += _figures(letter, namespace, name, _gather(namespace, url, plan))
     return [Section("stores", "Commit into a store", _METHOD, figures)]

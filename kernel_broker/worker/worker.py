@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 from ipykernel.control import ControlThread
 
 from kernel_broker.wire.frames import Frame
+from kernel_broker.wire.pages import is_page
 from kernel_broker.worker import environment, report
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.channel import Channel
@@ -31,7 +32,6 @@ from kernel_broker.worker.files.requests import FileRequests
 from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.past import Past
-from kernel_broker.worker.state import manifest
 from kernel_broker.worker.state.engine import Pin, StateEngine
 from kernel_broker.worker.state.errors import StateError
 
@@ -158,7 +158,7 @@ class Worker:
         return {"lost": [report.pin(pin) for pin in lost], "problem": problem, "failure": None}
 
     def _bring_back(self, engine: StateEngine, entries: dict[str, bytes], key: bytes) -> list[Pin]:
-        if manifest.NAME in entries:
+        if not all(map(is_page, entries)):
             return engine.restore(entries, self._exchange.fetch)
         if self._files is not None:  # after a restart there are files alone
             return self._files.restore(entries, self._exchange.fetch, key)

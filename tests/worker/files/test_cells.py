@@ -137,3 +137,11 @@ def test_what_a_cell_deletes_after_a_move_stays_deleted(tenant: Tenant) -> None:
     tenant.move()
     assert run(tenant, "print(x, os.listdir())").text == "1 []\n"
     assert tenant.lost == []
+
+
+def test_a_state_that_has_lost_its_manifest_is_no_fresh_one(tenant: Tenant) -> None:
+    run(tenant, "x = 1; open('a', 'w').write('x') and None")
+    tenant.move()
+    del tenant.entries["manifest"]
+    with pytest.raises(KeyError):
+        tenant.run("1")

@@ -38,7 +38,7 @@ _TIMED = "cpu, wall = time.thread_time(), time.perf_counter()\n{cell}\n"
 _SPENT = "[(time.thread_time() - cpu) * 1e3, (time.perf_counter() - wall) * 1e3]"
 _METHOD = (
     "The same cells in a session of ours (SDK, SQLite) and in ipykernel (jupyter_client), in turn: {turns} "
-    "turns of a loop at top level that reads and writes globals, a pandas pipeline, a matplotlib plot. "
+    "turns of a loop at top level, three accesses to globals in each, a pandas pipeline, a matplotlib plot. "
     "“inside”: CPU time of the main thread, read by the cell itself; “inside, wall” is its clock. “outside” "
     "is what the client waits for, so ours includes the commit of what the cell made."
 )

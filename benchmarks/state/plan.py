@@ -44,8 +44,8 @@ FULL = Plan(
     dumps=5,
     transfer=500,
     transfers=4,
-    loops=10_000_000,
-    overheads=15,
+    loops=3_333_333,
+    overheads=31,
     resumes=5,
 )
 QUICK = Plan(

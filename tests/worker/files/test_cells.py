@@ -49,6 +49,17 @@ def test_a_file_is_there_for_the_next_cell(tenant: Tenant) -> None:
     assert tenant.lost == []
 
 
+def test_a_folder_that_a_cell_entered_is_found_where_the_files_are_next(tenant: Tenant) -> None:
+    run(tenant, "import os; os.makedirs('a/b'); os.chdir('a/b')")
+    tenant.move()
+    tenant._folder = tenant._folder.with_name("another")
+    tenant._folder.mkdir()
+    assert run(tenant, "print(os.getcwd())").text == f"{tenant._folder}/a/b\n"
+    run(tenant, "os.chdir('/')")
+    tenant.move()
+    assert run(tenant, "print(os.getcwd())").text == "/\n"
+
+
 def test_a_cell_without_files_commits_none(tenant: Tenant) -> None:
     run(tenant, "x = 1")
     run(tenant, "open('a', 'wb').write(bytes(3 * 2**20))")

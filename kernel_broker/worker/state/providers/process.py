@@ -54,13 +54,15 @@ class Folder(Provider):
         self._pristine = _folder()
 
     def collect(self) -> str | None:
-        """The folder."""
-        now = _folder()
-        return now if now != self._pristine else None
+        """The folder; relative if it is in the one the session began in, which may be elsewhere next time."""
+        now, first = _folder(), self._pristine
+        if now == first:
+            return None
+        return now.removeprefix(f"{first}/") if now is not None else None
 
     def apply(self, value: str) -> None:
         """Enter it."""
-        _chdir(value)
+        _chdir(f"{self._pristine}/{value}" if self._pristine is not None and value[:1] != "/" else value)
 
 
 def _folder() -> str | None:

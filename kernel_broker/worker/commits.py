@@ -32,8 +32,10 @@ class Commits:
         self._exchange = exchange
         self._tell = tell
         self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._waiting = False
+        self._calm = asyncio.Event()
+        self._calm.set()
         self._settled = True
+        self._failed = False
         self._unverified = False
 
     def on_committed(self, frame: Frame) -> None:
@@ -47,19 +49,24 @@ class Commits:
 
     def _await_answer(self) -> None:
         """A capture is made against what is committed: first it must be known what is."""
-        while self._waiting or not self._answers.empty():
+        while not self._calm.is_set() or not self._answers.empty():
             self._conclude(self._answers.get())
 
+    async def calm(self) -> None:
+        """Wait until it is known what came of the last capture: what runs is counted from there."""
+        await self._calm.wait()
+
     def _conclude(self, ok: bool) -> None:
-        self._waiting, self._settled = False, ok
+        self._settled = ok
         self._exchange.settle()
-        if ok:
+        if ok and not self._failed:
             self._engine.acknowledge()
+        self._calm.set()
 
     @property
     def wants_verification(self) -> bool:
         """Whether there is something that was only looked at quickly, and all that was sent is stored."""
-        return self._unverified and self._settled and not self._waiting
+        return self._unverified and self._settled and self._calm.is_set()
 
     def after_request(self, head: Json) -> None:
         """Send the request's `done`, with what has changed."""
@@ -72,19 +79,22 @@ class Commits:
         """Look at everything again; whether something was found and sent."""
         self._await_answer()
         self._exchange.forget()
-        look = getattr(self._engine, "verify", self._engine.capture)
-        delta = look(self._exchange.put)
+        delta = self._engine.verify(self._exchange.put)
         self._unverified = False
-        if delta.refused is not None or not (delta.put or delta.delete or delta.add or delta.drop):
+        if delta.refused is not None or delta.failed:
+            return False
+        if not (delta.put or delta.delete or delta.add or delta.drop):
+            self._engine.acknowledge()
             return False
         self._send("amend", {}, delta)
         return True
 
     def _send(self, kind: str, head: Json, delta: Delta) -> None:
         head = head | report.changes(delta)
+        self._failed = delta.failed
         if delta.refused is None:
             self._exchange.flush()
-            self._waiting = True
+            self._calm.clear()
         self._tell(kind, head, list(delta.put.values()) if delta.refused is None else [])
 
 

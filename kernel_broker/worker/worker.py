@@ -172,6 +172,8 @@ class Worker:
 
     async def _handle(self, frame: Frame) -> None:
         failure = None
+        if self._commits is not None:
+            await self._commits.calm()
         try:
             await self._kernel.shell_main(None, to_wire(tuple(frame.parts)))
         except Exception:  # the broker must hear of the end of every request

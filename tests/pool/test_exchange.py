@@ -1,4 +1,4 @@
-"""The memory that broker and worker share: sealed, bounded, given back; a worker that lies about it is ended."""
+"""The memory that broker and worker share: sealed, bounded, given back; what cannot be in it is refused."""
 
 import asyncio
 import mmap

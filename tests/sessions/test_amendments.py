@@ -13,9 +13,12 @@ from fixtures.redis_server import RedisServer
 BLIND = """
 from kernel_broker.worker.state.engine import StateEngine
 from kernel_broker.worker.state.delta import Delta
-look = StateEngine.capture
-StateEngine.verify = lambda self, sink: look(self, sink)
-StateEngine.capture = lambda self, sink: Delta()
+StateEngine.look = StateEngine.capture
+StateEngine.verify = lambda self, sink: self.look(sink, everything=True)
+def capture(self, sink):
+    self._pending = self._committed
+    return Delta()
+StateEngine.capture = capture
 """
 """The quick look sees nothing from now on."""
 
@@ -47,6 +50,29 @@ def test_a_change_that_the_quick_look_misses_is_committed_when_nobody_works(
     broker.stop(signal.SIGKILL)
     broker.start()
     assert broker.text(session_id, "x") == "'seen'"
+
+
+def test_what_a_thread_changes_after_the_cell_is_committed(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker(verify_idle=0.5)
+    session_id = broker.create()
+    broker.text(session_id, "import threading; x = []; threading.Timer(0.05, x.append, ['later']).start(); 0")
+    wait_for_revision(broker, session_id, 2)
+    broker.stop(signal.SIGKILL)
+    broker.start()
+    assert broker.text(session_id, "x") == "['later']"
+
+
+def test_a_capture_that_fails_is_made_good_by_the_next(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker(verify_idle=0)
+    session_id = broker.create()
+    broker.text(session_id, "x = 1; y = [1]; big = bytes(2**21); 0")
+    fails = "from kernel_broker.worker.state.engine import StateEngine as S; t = S._capture\n"
+    fails += "def fail(*_):\n    S._capture = t\n    raise RuntimeError('once')\n"
+    fails += "S._capture = fail; x = 2; del y; 0"
+    assert "once" in broker.text(session_id, fails)
+    assert broker.text(session_id, "del t, S, fail; big = 0; x") == "2"
+    broker.call(session_id, "evict")
+    assert broker.text(session_id, "x, 'y' in globals()") == "(2, False)"
 
 
 def test_what_is_unchanged_is_no_revision(make_broker: Callable[..., Broker]) -> None:

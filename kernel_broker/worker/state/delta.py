@@ -18,7 +18,8 @@ class Delta:
     """Entries to put and delete, chunks that are new (the sink has them) or not needed any more.
 
     `new_pins` are those of `pinned` that were not there before. `refused` says why nothing of this may be
-    committed: the state is larger than it may be.
+    committed: the state is larger than it may be. `failed` says that nothing could be
+    taken: `acknowledge` must not follow.
     """
 
     put: dict[str, bytes] = field(default_factory=dict)
@@ -28,3 +29,4 @@ class Delta:
     pinned: list[Pin] = field(default_factory=list)
     new_pins: list[Pin] = field(default_factory=list)
     refused: str | None = None
+    failed: bool = False

@@ -96,7 +96,7 @@ class StateEngine:
                 self._pending = Table()
                 reason = f"the state after this cell was not saved: {because(error)}"
                 pin = Pin("session", type_name(type(error)), reason, self._cell())
-                return Delta(pinned=[pin], new_pins=[pin])
+                return Delta(pinned=[pin], new_pins=[pin], failed=True)
 
     def verify(self, sink: Sink) -> Delta:
         """The same as `capture` of everything: finds changes that nothing gave a hint of."""

@@ -37,7 +37,8 @@ class Paging:
         self._laid = dict(records)
         self._page_of = {path: page for path, page in self._page_of.items() if path in records}
         self._place(path for path in records if path not in self._page_of)
-        pages: dict[int, list[FileRecord]] = {page: [] for page in self._made}  # one that gets empty stays
+        # A page that gets empty stays: after a restart nobody would know that its entry is to be deleted.
+        pages: dict[int, list[FileRecord]] = {page: [] for page in self._made}
         for path in sorted(records):
             pages.setdefault(self._page_of[path], []).append(records[path])
         self._made = {page: self._make(page, listed) for page, listed in sorted(pages.items())}

@@ -48,15 +48,16 @@ class WorkingFiles:
         look = Look(self._seen, self._limits, chunks)
         try:
             root = self.open()
-        except OSError as error:
-            look.refused["."] = "folder", f"the session's folder cannot be opened ({error.strerror})"
-            for path in self._seen:
-                look.keep(path)
-        else:
             try:
                 self._take(look, root)
             finally:
                 os.close(root)
+        except OSError as error:
+            look = Look(self._seen, self._limits, chunks)
+            for path in self._seen:
+                look.keep(path)
+            reason = f"the session's folder cannot be read ({error.strerror}); what was saved stays saved"
+            look.refused["."] = "folder", reason
         self._seen = look.seen
         self._tell(look.refused)
         return self._paging.lay_out({path: seen.record for path, seen in look.seen.items()})

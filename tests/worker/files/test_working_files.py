@@ -3,6 +3,8 @@
 import mmap
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -232,7 +234,7 @@ def test_a_folder_that_is_gone_leaves_the_saved_files(store: FileStore) -> None:
     store.folder.rename(store.folder.with_name("elsewhere"))
     store.commit()
     assert store.content("a") == b"a"
-    assert "cannot be opened" in store.files.pins[0].reason
+    assert "cannot be read" in store.files.pins[0].reason
 
 
 def test_a_missing_chunk_costs_one_file_and_its_record_stays(store: FileStore) -> None:
@@ -276,3 +278,40 @@ def test_folders_nested_without_end_are_named(store: FileStore) -> None:
     [pin] = store.files.pins
     assert "nested deeper" in pin.reason
     assert store.move() == []
+
+
+@pytest.fixture
+def mortal() -> Iterator[Path]:
+    """A folder, and the rights of a user who is not root."""
+    with tempfile.TemporaryDirectory() as home:
+        Path(home).chmod(0o777)
+        was = os.geteuid()
+        if was == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(home)
+        finally:
+            os.seteuid(was)
+
+
+def test_what_must_not_be_read_is_named_and_stays_as_it_was_saved(mortal: Path) -> None:
+    store = FileStore(mortal)
+    for folder in ("locked", "frozen"):
+        (store.folder / folder).mkdir()
+        (store.folder / folder / "inside").write_text("x")
+    (store.folder / "frozen").chmod(0o555)
+    (store.folder / "secret").write_text("first")
+    store.commit()
+    (store.folder / "secret").write_text("second")
+    for name in ("locked", "secret"):
+        (store.folder / name).chmod(0)
+    store.commit()
+    why = "it cannot be read (Permission denied); what was last saved of it stays saved"
+    assert [(pin.name, pin.reason) for pin in store.files.pins] == [("locked", why), ("secret", why)]
+    for name in ("locked", "frozen"):
+        (store.folder / name).chmod(0o755)  # for who cleans up
+    assert store.resume() == []
+    assert (store.folder / "secret").read_text() == "first"
+    assert (store.folder / "locked" / "inside").read_text() == "x"
+    assert (store.folder / "frozen").stat().st_mode & 0o777 == 0o555
+    (store.folder / "frozen").chmod(0o755)

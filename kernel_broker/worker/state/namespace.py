@@ -27,24 +27,24 @@ class Namespace:
     def roots(self) -> list[Root]:
         """Every variable of the user's, and the shape of the namespace."""
         items = list(self._shell.user_ns.items())
+        own, owns = self._own, self._history.owns
+        named = [it for it in items if type(it[0]) is str and not (it[0][:2] == "_i" and owns(*it))]
         results = self._shell.history_manager.output_hist
         hidden = self._shell.user_ns_hidden
         roots = [
             Root(_VARIABLE + name, name, value)
-            for name, value in items
-            if type(name) is str and not self._is_made_anew(name, value, results)
+            for name, value in named
+            if own.get(name, self) is not value and not (name[:1] == "_" and _is_result(name, value, results))
         ]
         roots += [
             Root(f"{_RESULT_LABEL}{number}", f"Out[{number}]", value) for number, value in results.items()
         ]
-        present = {name for name, _ in items}
+        present = self._shell.user_ns
         shape = {
             "odd": {name: value for name, value in items if type(name) is not str},
-            "order": [
-                name for name, value in items if type(name) is str and not self._history.owns(name, value)
-            ],
+            "order": [name for name, _ in named],
             "deleted": [name for name in self._own if name not in present],
-            "hidden": [name for name, value in items if name in hidden and hidden[name] is value],
+            "hidden": [name for name, value in named if name in hidden and hidden[name] is value],
         }
         return [*roots, Root(SHAPE, "namespace", self._steady(shape))]
 
@@ -53,16 +53,6 @@ class Namespace:
         if shape["odd"] or shape != self._shape:
             self._shape = shape
         return self._shape
-
-    def _is_made_anew(self, name: str, value: Any, results: dict[Any, Any]) -> bool:
-        if self._own.get(name, self) is value:
-            return True
-        if name[:1] != "_":
-            return False
-        number = _RESULT.fullmatch(name)
-        if number is not None:
-            return results.get(int(number[1]), self) is value
-        return self._history.owns(name, value)
 
     def restore_results(self, values: Mapping[str, Any]) -> None:
         """Fill Out."""
@@ -105,3 +95,9 @@ _MODULE_NAMES = (
     "__builtins__",
 )
 """What every module's namespace has."""
+
+
+def _is_result(name: str, value: Any, results: Mapping[Any, Any]) -> bool:
+    """Whether a variable is the `_N` of a result."""
+    number = _RESULT.fullmatch(name)
+    return number is not None and results.get(int(number[1]), results) is value

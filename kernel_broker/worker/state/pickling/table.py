@@ -29,6 +29,7 @@ from kernel_broker.worker.state.pickling import (
     originals,
     packages,
     plots,
+    sentinels,
     stdlib,
     tables,
     traits,
@@ -170,4 +171,4 @@ def reducer_for(kind: type) -> Reducer | None:
         reducer = BASES.get(base) or NAMED_BASES.get(f"{base.__module__}.{base.__qualname__}")
         if reducer is not None:
             return reducer
-    return None
+    return sentinels.reduce_sentinel if sentinels.is_of_sentinels(kind) else None

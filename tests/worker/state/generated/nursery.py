@@ -1,7 +1,7 @@
 """Processes that run a few cells each, forked from one that has the kernel built, as workers are.
 
-Cells run in the kernel's own shell, the state goes through the engine of the product. What a worker has around
-these two (frames, streams, threads) is left out, so that a process costs a few milliseconds.
+Cells run in the kernel's own shell, the state goes through the engine of the product. What a worker has
+around these two (frames, streams, threads) is left out, so that a process costs a few milliseconds.
 """
 
 import gc
@@ -39,7 +39,7 @@ class Stored:
 
     def after(self, delta: Delta, new: dict[str, bytes], count: int) -> "Stored":
         """With a commit applied; it may refer to nothing that is not there."""
-        assert set(delta.add) == set(new), "the chunks that are named are not those that were given"
+        assert set(delta.add) <= set(new), "a chunk that is named was not given"
         assert not set(new) & set(self.chunks), "a chunk that the store has was given again"
         entries = {name: data for name, data in self.entries.items() if name not in delta.delete} | delta.put
         dropped = set(delta.drop) - set(delta.add)
@@ -100,7 +100,7 @@ class Nursery:
             os.close(out)
             self._live(into, stored, cells, refused)
         os.close(into)
-        with open(out, "rb") as pipe:
+        with os.fdopen(out, "rb") as pipe:
             data = pipe.read()
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if not data:
@@ -120,7 +120,7 @@ class Nursery:
             leg = child.run(cells, refused)
         except BaseException:
             leg = Leg("", [], traceback.format_exc())
-        with open(into, "wb") as pipe:
+        with os.fdopen(into, "wb") as pipe:
             pickle.dump(leg, pipe)
         os._exit(0)
 

@@ -69,9 +69,8 @@ def _run(options: argparse.Namespace) -> int:
             if failures == options.failures:
                 break
     seconds = time.monotonic() - began
-    print(
-        f"{lab.programs} programs, {lab.cells} cells, {lab.moves} moves, {failures} failures, {seconds:.0f} s; {lab.tally()}"
-    )
+    done = f"{lab.programs} programs, {lab.cells} cells, {lab.moves} moves, {failures} failures"
+    print(f"{done}, {seconds:.0f} s; {lab.tally()}")
     return 1 if failures else 0
 
 

@@ -149,17 +149,17 @@ class _Writer:
 
     def function(self, x: types.FunctionType) -> None:
         self._out.append(f"{x.__module__}.{x.__qualname__}")
-        self._code(x.__code__)
+        self.code(x.__code__)
         self._out.append("here" if x.__globals__ is self._shell.user_ns else "elsewhere")
         for cell in x.__closure__ or ():
             self.walk(cell)
         self.all(x.__defaults__, x.__kwdefaults__, x.__doc__, x.__dict__)
 
-    def _code(self, code: types.CodeType) -> None:
+    def code(self, code: types.CodeType) -> None:
         self._out.append(f"{code.co_names} {code.co_varnames} {code.co_code.hex()}")
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
-                self._code(constant)
+                self.code(constant)
             else:
                 self._out.append(
                     repr(sorted(constant, key=repr) if type(constant) is frozenset else constant)
@@ -275,6 +275,7 @@ _WRITERS: list[tuple[Any, Callable[[_Writer, Any], None]]] = [
     (types.MethodType, lambda w, x: w.all(x.__func__, x.__self__)),
     (types.BuiltinMethodType, lambda w, x: w.all(x.__qualname__, x.__self__)),
     (types.CellType, _Writer.cell),
+    (types.CodeType, _Writer.code),
     (functools.partial, lambda w, x: w.all(x.func, x.args, x.keywords, x.__dict__)),
     (np.ndarray, _Writer.array),
     (pd.DataFrame, _Writer.frame),

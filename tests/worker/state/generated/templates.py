@@ -261,7 +261,7 @@ STATEMENTS = {
                "sys.modules['__main__'].l0.append(4)", "sys._getframe().f_globals['l1'].append(1)", "touch.__globals__['l0'].append(8)",
                "Node.grow.__globals__['l1'].append(8)", "get_ipython().ev('l0.append(3)')", "get_ipython().user_global_ns['l1'] = {X}",
                "types.FunctionType(compile('l0.append(4)', 'x', 'exec'), globals())()", "__builtins__.eval('l1.append(1)')",
-               "import builtins; builtins.exec('l1.append(6)', globals())", "import timeit; timeit.timeit('l0.append(1)', globals=globals(), number=2)",
+               "import builtins; builtins.exec('l1.append(6)', globals())", "import timeit; timeit.timeit('l0.append(1)', globals=globals(), number=2);",
                "__import__('__main__').l1.append(1)", "import importlib; importlib.import_module('__main__').l0.append(2)",
                "for f in [exec]: f('l0.append(1)')", "{L} = [eval, exec]", "{L}[0]('l1.append(3)')", "{D}['x'] = exec", "{D}['x']('l0.append(2)')",
                "list(map(eval, ['l0.append(4)']))", "import builtins as bb; getattr(bb, 'ev' + 'al')('l0.append(5)')", "{F} = eval", "{F}('l1.append(8)')",

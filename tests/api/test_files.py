@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from fixtures.broker import Broker
+from fixtures.redis_server import RedisServer
 
 CHUNK = 2**20
 
@@ -81,6 +82,23 @@ def test_a_restart_keeps_the_files(pod: Broker) -> None:
     assert pod.text(session, "import os; print(os.listdir('d'))") == "['f']\n"
 
 
+def test_files_go_back_and_fork_with_their_session(pod: Broker) -> None:
+    session = pod.create()
+    pod.text(session, "import os; os.mkdir('d'); os.chdir('d'); open('f', 'w').write('one') and None")
+    before = pod.http.get(f"/v1/sessions/{session}").json()["revision"]
+    pod.text(session, "open('f', 'w').write('two'); open('g', 'w').close()")
+    fork = pod.http.post(f"/v1/sessions/{session}/fork", json={"revision": before}).json()["session_id"]
+    assert pod.http.get(_url(fork, "d/f")).content == b"one"
+    assert pod.text(fork, "print(os.listdir(), open('f').read())") == "['f'] one\n"
+    pod.text(fork, "open('f', 'w').write('three') and None")
+    assert pod.http.get(_url(session, "d/f")).content == b"two"
+    answer = pod.http.post(f"/v1/sessions/{session}/checkout", json={"revision": before})
+    assert answer.status_code == 200, answer.text
+    assert set(_listed(pod, session)) == {"d", "d/f"}
+    assert pod.text(session, "print(os.listdir(), open('f').read())") == "['f'] one\n"
+    assert pod.text(fork, "print(open('f').read())") == "three\n"
+
+
 def test_the_folders_of_a_killed_broker_are_removed_by_the_next(
     make_broker: Callable[..., Broker], tmp_path: Path
 ) -> None:
@@ -96,6 +114,26 @@ def test_the_folders_of_a_killed_broker_are_removed_by_the_next(
     assert broker.text(session, "print(open('f').read(), os.getcwd())") == f"kept {here}\n"
     broker.stop()
     assert not here.exists()
+
+
+def test_files_are_there_in_another_pod(
+    make_broker: Callable[..., Broker], redis_server: RedisServer, tmp_path: Path
+) -> None:
+    one, other = (
+        make_broker(redis_server.url, files="state", files_dir=tmp_path / name) for name in ("one", "other")
+    )
+    session = one.create()
+    data = os.urandom(2 * CHUNK + 1)
+    one.http.put(_url(session, "sent"), content=data)
+    one.text(session, "f = open('made', 'w'); f.write('x' * 2_000_000); f.flush()")
+    one.call(session, "evict")
+    assert other.http.get(_url(session, "sent")).content == data
+    assert other.text(session, "import os; print(os.path.getsize('made'), os.path.getsize('sent'))") == (
+        f"2000000 {len(data)}\n"
+    )
+    other.text(session, "open('made', 'a').write('y') and None")
+    other.stop(signal.SIGKILL)
+    assert one.text(session, "import os; print(os.path.getsize('made'))") == "2000001\n"
 
 
 def test_files_are_listed_and_read_without_a_worker(pod: Broker) -> None:

@@ -97,15 +97,19 @@ def _announced(scenario: tuple[str, Callable[[], Section]]) -> Section:
 
 
 def _remarks(stores: Sequence[str], brokers: Sequence[LocalBroker], machine: dict[str, object]) -> list[str]:
-    remarks = [] if len(brokers) == len(stores) else [_NO_REDIS]
+    return [*([] if len(brokers) == len(stores) else [_NO_REDIS]), *busy(machine)]
+
+
+def busy(machine: dict[str, object]) -> list[str]:
+    """What is to be said if others used the machine."""
     at_start, cores = machine["load_at_start"], machine["usable_cores"]
     assert isinstance(at_start, list) and isinstance(cores, int)
-    if at_start[0] > cores / 4:
-        remarks.append(
-            f"The machine was busy before the run (load {at_start[0]} on {cores} cores): "
-            "absolute figures are too high, ratios may be off."
-        )
-    return remarks
+    if at_start[0] <= cores / 4:
+        return []
+    return [
+        f"The machine was busy before the run (load {at_start[0]} on {cores} cores): "
+        "absolute figures are too high, ratios may be off."
+    ]
 
 
 def _parse() -> argparse.Namespace:
@@ -116,11 +120,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--store", choices=("sqlite", "redis", "both"), default="both")
     parser.add_argument("--out", type=Path, default=_RESULTS, metavar="DIR", help="where reports are written")
     parser.add_argument("--name", help="the report's name (default: time and commit)")
-    parser.add_argument("--at-most", type=_count, metavar="N", help="take at most N samples of every figure")
+    parser.add_argument("--at-most", type=count, metavar="N", help="take at most N samples of every figure")
     return parser.parse_args()
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A number of the command line."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")

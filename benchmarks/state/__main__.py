@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import report as page
+from benchmarks.__main__ import busy, count
 from benchmarks.figures import Report, Section
 from benchmarks.machine import describe_machine, load
 from benchmarks.place import private_place
@@ -48,6 +49,8 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace) -> tuple[Report, list[verdict.Verdict]]:
     plan = QUICK if arguments.quick else FULL
+    if arguments.at_most is not None:
+        plan = plan.at_most(arguments.at_most)
     started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     machine, remarks = describe_machine(), []
     if find_redis_server() is None:
@@ -60,6 +63,7 @@ def _run(arguments: argparse.Namespace) -> tuple[Report, list[verdict.Verdict]]:
         for name in arguments.only or _SCENARIOS:
             sections += _announced(name, partial(_SCENARIOS[name], plan, kishu, home))
     machine["load_at_end"] = load()
+    remarks += busy(machine)
     report = Report(started, time.monotonic() - begin, machine, asdict(plan), sections, remarks)
     return report, verdict.verdicts(report)
 
@@ -88,6 +92,9 @@ def _parse() -> argparse.Namespace:
         prog="python -m benchmarks.state", description="Measure how state is saved and brought back."
     )
     parser.add_argument("--quick", action="store_true", help="small sizes: two minutes")
+    parser.add_argument(
+        "--at-most", type=count, metavar="N", help="take at most N samples of what takes long"
+    )
     parser.add_argument("--only", action="append", choices=list(_SCENARIOS), help="repeatable")
     parser.add_argument(
         "--kishu", metavar="PYTHON", help="an interpreter that has Kishu, or “no” (default: install it apart)"

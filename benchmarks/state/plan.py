@@ -1,6 +1,6 @@
 """How much is measured, and how often."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Plan:
     """Turns of the pure Python loop that shows what tracking costs."""
     overheads: int
     resumes: int
+
+    def at_most(self, count: int) -> "Plan":
+        """The same sizes, no more than `count` samples of what takes long."""
+        names = ("rounds", "kishu_rounds", "kishu_changes", "dumps", "transfers", "overheads", "resumes")
+        return replace(self, **{name: min(getattr(self, name), count) for name in names})
 
 
 FULL = Plan(

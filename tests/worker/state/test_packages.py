@@ -24,7 +24,8 @@ def test_mapped_classes_are_named_one_by_one(bench: Bench, tmp_path: Path) -> No
     pytest.importorskip("sqlalchemy")
     sitting = Sitting(bench, tmp_path)
     sitting.run(
-        "from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column\nclass Base(DeclarativeBase): pass\n"
+        "from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column\n"
+        "class Base(DeclarativeBase): pass\n"
         "class U(Base):\n    __tablename__='u'\n    id: Mapped[int]=mapped_column(primary_key=True)\n"
         "u=U(id=3); keep=[1]"
     )

@@ -16,12 +16,12 @@ _REGISTERED = "is known to live registries of its library"
 
 def reduce_ufunc(pickler: Any, ufunc: Any) -> Any:
     """One of a library by its name, one of `frompyfunc` by its function."""
+    own: str = ufunc.__name__
     for name in _UFUNCS:
-        module = sys.modules.get(name)
-        if getattr(module, ufunc.__name__, None) is ufunc:
-            return named, (name, ufunc.__name__)
-    functions = [item for item in gc.get_referents(ufunc) if callable(item) and type(item) is not type]
-    if len(functions) == 1 and ufunc.__name__.endswith("(vectorized)"):
+        if getattr(sys.modules.get(name), own, None) is ufunc:
+            return named, (name, own)
+    functions: list[Any] = [item for item in gc.get_referents(ufunc) if callable(item) and type(item) is not type]
+    if len(functions) == 1 and own.endswith("(vectorized)"):
         return new_ufunc, (functions[0], ufunc.nin, ufunc.nout, ufunc.identity)
     return pickler.losses.tombstone(ufunc, "is a compiled function that no module has")
 

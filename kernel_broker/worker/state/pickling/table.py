@@ -1,6 +1,7 @@
 """Which reducer is asked for which type."""
 
 import contextvars
+import copyreg
 import dataclasses
 import enum
 import functools
@@ -161,7 +162,9 @@ NAMED_BASES: dict[str, Reducer] = {
 
 
 def reducer_for(kind: type) -> Reducer | None:
-    """The reducer for a type, None if pickle's own way is right."""
+    """The reducer for a type, None if pickle's own way is right, or the user has said which is."""
+    if getattr(copyreg.dispatch_table.get(kind), "__module__", None) == "__main__":
+        return None
     if kind in EXACT:
         return EXACT[kind]
     named = NAMED.get(f"{kind.__module__}.{kind.__qualname__}")

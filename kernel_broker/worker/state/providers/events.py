@@ -47,14 +47,22 @@ class LastError(Provider):
 
     name = "last error"
     in_graph = True
+    reaches = False
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._known: tuple[Any, BaseException | None] = (None, None)
 
     def collect(self) -> Any:
         """The error, or one that reads like it."""
         error = getattr(sys, "last_value", None)
-        return _portable(error, 0) if isinstance(error, BaseException) else None
+        if error is not self._known[0]:
+            self._known = error, _portable(error, 0) if isinstance(error, BaseException) else None
+        return self._known[1]
 
     def apply(self, value: BaseException) -> None:
         """Make it the last error of this process."""
+        self._known = value, value
         sys.last_type, sys.last_value, sys.last_traceback = type(value), value, value.__traceback__
         if sys.version_info >= (3, 12):
             sys.last_exc = value

@@ -44,6 +44,8 @@ class Patches(Provider):
         super().__init__(shell)
         self._spots = Spots()
         self._read = 1
+        self._found: dict[str, Any] = {}
+        self._outline: list[Any] = []
 
     def collect(self) -> Any:
         """What is at the places that cells may have changed."""
@@ -60,7 +62,9 @@ class Patches(Provider):
             "contents": self._contents(),
             "registries": self._registries(),
         }
-        return found if any(found.values()) else None
+        if _outline(found) != self._outline:
+            self._found, self._outline = found, _outline(found)
+        return self._found if any(found.values()) else None
 
     def apply(self, value: dict[str, Any]) -> None:
         """Change the libraries again."""
@@ -155,6 +159,19 @@ class Patches(Provider):
             inner = found.__name__
             return (found, (inner, "")) if inner != "__main__" and is_static(found, inner) else (found, None)
         return found, find_home(found) if issubclass(kind, type | types.FunctionType) else None
+
+
+def _outline(found: dict[str, dict[_Place, Any]]) -> list[Any]:
+    """What tells whether anything was put in the place of something else."""
+    outline: list[Any] = []
+    for kind, places in found.items():
+        for place, content in places.items():
+            if kind == "attributes":
+                outline.append((kind, place, id(content)))
+            else:
+                values = content.values() if isinstance(content, dict) else ()
+                outline.append((kind, place, *map(id, content), *map(id, values)))
+    return outline
 
 
 def _may_change(owner: Any, place: _Place, name: str) -> bool:

@@ -26,6 +26,7 @@ from kernel_broker.worker.state.providers.patches import Patches
 from kernel_broker.worker.state.providers.plots import Colormaps, DrawQueue
 from kernel_broker.worker.state.providers.process import Environment, Folder, Interpreter, Path, Submodules
 from kernel_broker.worker.state.providers.randomness import NumpyRandom, Random
+from kernel_broker.worker.state.providers.resuming import OnResume
 from kernel_broker.worker.state.providers.settings import Builtins, Copying, Decimals, Logging, Warnings
 from kernel_broker.worker.state.providers.shell import Counter, Results
 from kernel_broker.worker.state.providers.widgets import Comms, Widgets
@@ -47,7 +48,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     ),
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
-    *(Configuration, Customised, Comms, Widgets),
+    *(OnResume, Configuration, Customised, Comms, Widgets),
     *(Patches, PandasAccessors, PolarsNamespaces, Signals, LastError, Random, NumpyRandom),
 )
 """In the order in which they are brought back."""

@@ -62,7 +62,15 @@ async def test_all_keys_of_a_session_share_a_slot_and_expire(redis_server):
             keys = keys_of_session(client)
             kinds = {key.rpartition(b"}")[2] for key in keys}
             chunks = {b":chunk:aa", b":chunk:bb", b":chunk:cc"}
-            assert kinds == chunks | {b"", b":entries", b":refs", b":garbage", b":history", b":runs", b":order"}
+            assert kinds == chunks | {
+                b"",
+                b":entries",
+                b":refs",
+                b":garbage",
+                b":history",
+                b":runs",
+                b":order",
+            }
             assert len({key_slot(key) for key in keys}) == 1
             assert all(3500 < client.ttl(key) <= 3600 * 9 / 8 for key in keys)
 

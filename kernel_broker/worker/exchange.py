@@ -111,9 +111,12 @@ class Exchange:
         self._names, self._sizes, self._filled = [], [], 0
 
     def settle(self) -> None:
-        """All that was sent has been taken."""
-        if self._memory is not None and self._dirty > self._memory.slot // 4:
-            self._memory.trim()
+        """A commit is made: what was sent for it has been taken, and the memory can go."""
+        memory = self._memory
+        if memory is None or self._dirty <= memory.slot // 4:
+            return
+        if self._free.qsize() + (self._slot is not None) == memory.up:
+            memory.trim()
             self._dirty = 0
 
     # -- on the main thread: from the store ------------------------------------------------------
@@ -121,7 +124,7 @@ class Exchange:
     def fetch(self, ids: Sequence[str]) -> Iterator[Buffer | None]:
         """Chunks in the order asked for, None for a missing one; each is valid until the next is asked for.
 
-        Raises `StateUnavailable` if the store does not answer.
+        Raises `StateUnavailable` if the store does not answer. One at a time: another one ends the first.
         """
         return self._fetch_pieces(ids) if self._memory is not None else self._fetch_chunks(ids)
 
@@ -133,6 +136,8 @@ class Exchange:
         self._channel.send(Frame("fetch", {"fetch": number, "ids": list(ids)}))
         try:
             while left:
+                if self._fetching != number:
+                    raise RuntimeError("chunks were asked for while others were on their way")
                 head = self._answers.get().head
                 if head["fetch"] != number:
                     self._hand_back(head)
@@ -146,10 +151,11 @@ class Exchange:
                     self._hand_back(head)
                 left -= len(head["sizes"])
         finally:
-            self._fetching = None
+            if self._fetching == number:
+                self._fetching = None
             if left:
                 self._channel.send(Frame("enough", {"fetch": number}))
-                while not self._answers.empty():
+                while self._fetching is None and not self._answers.empty():
                     self._hand_back(self._answers.get().head)
 
     def _pieces(self, head: dict[str, Any]) -> Iterator[Buffer | None]:

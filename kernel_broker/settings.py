@@ -127,7 +127,7 @@ def _resolve(settings: Settings) -> Settings:
             raise SettingsError(f"{PREFIX}TOKEN_FILE cannot be read: {error.strerror}") from error
         if not values["token"]:
             raise SettingsError(f"{PREFIX}TOKEN_FILE is empty")
-    values["files_dir"] = settings.files_dir or default_files_dir()
+    values["files_dir"] = str(Path(settings.files_dir or default_files_dir()).absolute())
     values["store_url"] = settings.store_url or default_store_url()
     if settings.port > 65535:
         raise SettingsError(f"{PREFIX}PORT must be at most 65535")

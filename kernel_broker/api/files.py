@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote_to_bytes
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import ClientDisconnect
 
 from kernel_broker.api.auth import Owner
 from kernel_broker.api.models import FileList, FileView
@@ -112,7 +113,10 @@ async def download(
 )
 async def upload(request: Request, session_id: SessionPath, path: FilePath, owner: Owner) -> Response:  # noqa: ARG001
     """Make a file of the body, or replace it, with the folders above it; refused while a cell runs."""
-    record = await _files(request).write(owner, SessionId(session_id), _path(request), request.stream())
+    try:
+        record = await _files(request).write(owner, SessionId(session_id), _path(request), request.stream())
+    except ClientDisconnect:
+        raise BrokerError("the body was cut off; nothing was changed", code="bad_request") from None
     return _Json(_view(record))
 
 

@@ -52,7 +52,10 @@ class Folders:
     async def open(self) -> None:
         """Remove what brokers that were killed have left."""
         if self._base.exists():
-            await asyncio.to_thread(self._claim)
+            try:
+                await asyncio.to_thread(self._claim)
+            except OSError as error:  # said again, to whom it concerns, when a folder is wanted
+                log.warning("%s cannot be used for working directories: %s", self._base, error.strerror)
 
     async def take(self, name: str) -> Folder:
         """A fresh, empty folder; waits until an earlier one of that name is gone. Raises `Unavailable`."""

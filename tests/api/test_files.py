@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -250,6 +251,16 @@ def test_a_cell_hears_of_a_file_that_is_not_kept(pod: Broker) -> None:
     ]
     pod.call(session, "evict")
     assert pod.text(session, "import os; print(x, os.listdir())") == "1 []\n"
+
+
+def test_a_body_that_is_cut_off_changes_nothing(pod: Broker) -> None:
+    session = pod.create()
+    pod.http.put(_url(session, "f"), content=b"whole")
+    with socket.create_connection(("127.0.0.1", pod.port)) as cut:
+        head = f"PUT {_url(session, 'f')} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"
+        cut.sendall(head.encode())
+    assert pod.text(session, "print(open('f').read())") == "whole\n"
+    assert pod.http.get(_url(session, "f")).content == b"whole"
 
 
 def test_files_are_not_changed_while_a_cell_runs(pod: Broker) -> None:

@@ -72,8 +72,11 @@ async def test_what_a_killed_broker_left_is_removed_by_the_next(tmp_path: Path) 
 
 async def test_a_base_that_others_can_write_to_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
+    folders = Folders(tmp_path)
+    await folders.open()
     with pytest.raises(Unavailable, match="no other can write"):
-        await Folders(tmp_path).take("s1")
+        await folders.take("s1")
+    await folders.close()
 
 
 def test_a_tree_of_any_shape_is_removed(tmp_path: Path) -> None:

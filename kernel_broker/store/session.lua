@@ -295,8 +295,8 @@ end
 -- ids of chunks that have just been written
 function verbs.stage()
   if call('EXISTS', session) == 0 then
-    if #others() == 0 then
-      for i = 2, #ARGV do
+    for i = 2, #ARGV do
+      if not shared(ARGV[i]) and (#others() == 0 or not call('ZSCORE', garbage, ARGV[i])) then
         call('UNLINK', chunk(ARGV[i]))
       end
     end

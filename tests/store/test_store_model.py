@@ -33,13 +33,16 @@ from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId
 
 SID, FORK = SessionId("s"), SessionId("f")
 TTL, LEASE, GRACE = 1000, 100, 300
-HISTORY = History(revisions=3, size=25)
+HISTORY = History(revisions=3, size=20)
 PODS = st.sampled_from(["pod-a", "pod-b"])
 SELDOM = st.sampled_from([False, False, True])
 WHOSE = st.tuples(PODS, st.sampled_from([0, 0, 0, 1, 2]))
 """A lease: the last one a pod got, or one it should have thrown away."""
 NAMES = st.sampled_from(["x", "y", "z"])
-CHUNKS = st.sets(st.sampled_from([ChunkId(f"c{number}") for number in range(5)]), max_size=3)
+CHUNKS = st.sets(st.sampled_from([ChunkId(f"c{number}") for number in range(3)]), max_size=3)
+CHANGES = st.tuples(
+    st.sampled_from([SID, FORK]), st.dictionaries(NAMES, st.binary(max_size=4), max_size=2), CHUNKS, CHUNKS
+)
 RUNS = st.sampled_from([RunId(f"r{number}") for number in range(3)])
 
 
@@ -218,16 +221,6 @@ class Histories(RuleBasedStateMachine):
             assert got is True
             self.fork = Model(start.revision, start.entries, start.refs)
 
-    @rule(put=st.dictionaries(NAMES, st.binary(max_size=4), max_size=2), drop=CHUNKS, add=CHUNKS)
-    def commit_to_fork(self, put, drop, add):
-        if self.fork is None:
-            return
-        lease = self.do(self.store.acquire(FORK, "pod-c", LEASE))
-        self.do(self.store.put_chunks(FORK, {chunk_id: bytes_of(chunk_id) for chunk_id in add}))
-        step = Commit(lease, Revision(self.fork.revision), 3.0, b"doc", put, (), add, drop)
-        assert self.do(self.store.commit(step)) == self.fork.revision + 1
-        self.advance(self.fork, step)
-
     @rule(seconds=st.sampled_from([1, LEASE - 10, LEASE + 10, GRACE, TTL // 2]))
     def time_passes(self, seconds):
         if self.fork:  # when chunks that expired sessions shared are gone, is a backend's to choose
@@ -338,6 +331,29 @@ class Histories(RuleBasedStateMachine):
             assert got == head + 1
             self.apply(step)
 
+    @rule(steps=st.lists(CHANGES, min_size=1, max_size=5), back=st.integers(0, 2))
+    def go_on(self, steps, back):
+        """Commits that nothing is wrong with, to the session and to its fork."""
+        for on, put, add, drop in steps:
+            if on == FORK and self.fork is None:
+                self.make_fork(back)
+            model = self.fork if on == FORK else self.model
+            if model is None:
+                continue
+            holder = self.model.lease.holder if self.model and self.model.lease else "pod-a"
+            if on == FORK:
+                lease = self.do(self.store.acquire(FORK, "pod-c", LEASE))
+            else:
+                self.acquire(holder)
+                lease = self.model.lease
+            self.do(self.store.put_chunks(on, {chunk_id: bytes_of(chunk_id) for chunk_id in add}))
+            step = Commit(lease, Revision(model.revision), 3.0, b"doc", put, (), add, drop)
+            assert self.do(self.store.commit(step)) == model.revision + 1
+            if on == FORK:
+                self.advance(model, step)
+            else:
+                self.apply(step)
+
     def apply(self, step: Commit) -> None:
         model = self.model
         self.advance(model, step)
@@ -428,7 +444,7 @@ class Histories(RuleBasedStateMachine):
         entries = {name: written.data for name, written in model.entries.items()}
         assert self.do(self.store.entries(session_id)) == entries
         known = {chunk_id: bytes_of(chunk_id) for chunk_id in self.held() | self.loose.keys()}
-        assert self.do(self.store.get_chunks(session_id, [f"c{number}" for number in range(5)])) == known
+        assert self.do(self.store.get_chunks(session_id, [f"c{number}" for number in range(3)])) == known
         revisions = self.do(self.store.revisions(session_id))
         assert [(r.revision, r.size) for r in revisions] == [(k.revision, k.size()) for k in model.past]
         assert sum(revision.alone for revision in revisions) == model.old_size()
@@ -441,7 +457,7 @@ def test_every_history_is_as_the_model_says(which, request):
     run_state_machine_as_test(
         lambda: Histories(which, url),
         settings=settings(
-            max_examples=15 if which == "fakeredis" else 60,
+            max_examples=10 if which == "fakeredis" else 40,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

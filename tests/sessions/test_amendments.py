@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from itertools import takewhile
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from kernel_broker.worker.state.engine import StateEngine
 from kernel_broker.worker.state.delta import Delta
 StateEngine.look = StateEngine.capture
 StateEngine.verify = lambda self, sink: self.look(sink, everything=True)
-def capture(self, sink):
+def capture(self, sink, everything=False):
     self._pending = self._committed
     return Delta()
 StateEngine.capture = capture
@@ -50,6 +51,20 @@ def test_a_change_that_the_quick_look_misses_is_committed_when_nobody_works(
     broker.stop(signal.SIGKILL)
     broker.start()
     assert broker.text(session_id, "x") == "'seen'"
+
+
+@pytest.mark.parametrize("moment", [0, 0.02, 0.05, 0.1, 0.2])
+def test_a_broker_that_is_killed_while_it_amends_leaves_all_of_it_or_nothing(
+    make_broker: Callable[..., Broker], moment: float
+) -> None:
+    broker = make_broker(verify_idle=0.001)
+    session_id = broker.create()
+    broker.text(session_id, BLIND + "n, a = 1, __import__('os').urandom(2**23); 0")
+    Event().wait(moment)
+    broker.stop(signal.SIGKILL)
+    broker.start()
+    found = broker.text(session_id, "globals().get('n'), len(globals().get('a', b''))")
+    assert found in ("(1, 8388608)", "(None, 0)")
 
 
 def test_what_a_thread_changes_after_the_cell_is_committed(make_broker: Callable[..., Broker]) -> None:

@@ -68,11 +68,11 @@ class Commits:
         """Whether there is something that was only looked at quickly, and all that was sent is stored."""
         return self._unverified and self._settled and self._calm.is_set()
 
-    def after_request(self, head: Json) -> None:
-        """Send the request's `done`, with what has changed."""
+    def after_request(self, head: Json, everything: bool) -> None:
+        """Send the request's `done`, with what has changed; of `everything`, or what its code could reach."""
         self._await_answer()
         self._exchange.forget()
-        self._send("done", head, self._engine.capture(self._exchange.put))
+        self._send("done", head, self._engine.capture(self._exchange.put, everything))
         self._unverified = True
 
     def verify(self) -> bool:

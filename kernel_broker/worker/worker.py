@@ -8,6 +8,7 @@ and what `exchange`, `commits` and `past` send and get.
 
 import asyncio
 import contextvars
+import json
 import os
 import signal
 import socket
@@ -59,6 +60,7 @@ class Worker:
         self._exchange = Exchange(self._channel)
         self._files: WorkingFiles | None = None
         self._commits: Commits | None = None
+        self._engine: StateEngine | None = None
         self._past = Past(self._channel.send)
         self._idler = Idler(self._loop, self._context, self._verify_when_idle)
         self._idle_seconds = 0.0
@@ -147,7 +149,7 @@ class Worker:
             self._files = WorkingFiles(Path(head["cwd"]), FileLimits(**head["files"]))
             FileRequests(self._files, self._exchange.fetch, key).install(self._kernel)
         self._past.install(self._app.shell)
-        engine = StateEngine(self._app.shell, key, self._limit, self._files)
+        self._engine = engine = StateEngine(self._app.shell, key, self._limit, self._files)
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
             lost = self._bring_back(engine, entries, key)
@@ -174,6 +176,7 @@ class Worker:
         failure = None
         if self._commits is not None:
             await self._commits.calm()
+        self._note_expressions(frame)
         try:
             await self._kernel.shell_main(None, to_wire(tuple(frame.parts)))
         except Exception:  # the broker must hear of the end of every request
@@ -185,11 +188,17 @@ class Worker:
         except Exception:  # user code has broken what this process stands on: better none than a silent one
             os._exit(_BROKEN)
 
+    def _note_expressions(self, frame: Frame) -> None:
+        """Expressions that are evaluated after the cell reach variables as code does."""
+        if self._engine is not None and frame.head["type"] == "execute_request":
+            for expression in json.loads(frame.parts[3]).get("user_expressions", {}).values():
+                self._engine.watch.note_source(str(expression))
+
     def _finish(self, msg_id: str, stateful: bool, failure: str | None) -> None:
         """Tell the broker that a request is done, with what it changed."""
         head = {"msg_id": msg_id, "failure": failure, "checkout": self._past.take_wish(msg_id)}
         if stateful and self._commits is not None:
-            self._commits.after_request(head)
+            self._commits.after_request(head, everything=report.has_background_work(self._loop))
         else:
             self._tell("done", head, [])
         self._rest()

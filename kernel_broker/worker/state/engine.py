@@ -20,6 +20,7 @@ from kernel_broker.worker.state.pickling.losses import Loss, because, type_name
 from kernel_broker.worker.state.providers.registry import Registry
 from kernel_broker.worker.state.restore import Restore
 from kernel_broker.worker.state.table import Table
+from kernel_broker.worker.state.units import Unit
 from kernel_broker.worker.state.watch import Watch
 
 __all__ = ["Delta", "Pin", "StateEngine"]
@@ -124,7 +125,8 @@ class StateEngine:
         idle = unused(table)
         dropped += table.replace(idle, [])
         self._definitions.forget(label.removeprefix("d:") for unit in idle for label in unit.labels)
-        put, delete = table.pages.change([*gone, *idle], come)
+        gone, come = _without(gone, come, idle)
+        put, delete = table.pages.change(gone, come)
         self._pending = table
         dropped += self._look_at_files(table, chunks)
         put |= self._sundries(table, delete)
@@ -210,6 +212,14 @@ class StateEngine:
             if (loss.key, loss.name) not in known:
                 new.append(pin)
         return pinned, new
+
+
+def _without(gone: list[Unit], come: list[Unit], idle: list[Unit]) -> tuple[list[Unit], list[Unit]]:
+    """Units that go and come, less those that came to be of no use."""
+    useless = {id(unit) for unit in idle}
+    new = {id(unit) for unit in come}
+    went = [unit for unit in idle if id(unit) not in new]
+    return [*gone, *went], [unit for unit in come if id(unit) not in useless]
 
 
 def _keeps(holder: Any, space: dict[str, Any]) -> bool:

@@ -129,6 +129,13 @@ def test_a_class_that_fails_to_load_costs_only_what_is_made_of_it(bench: Bench, 
         assert "No such file or directory: 'needed'" in (sitting.run(use).error or "")
 
 
+def test_a_function_for_the_end_of_the_process_is_told_once(bench: Bench, tmp_path: Path) -> None:
+    sitting = Sitting(bench, tmp_path)
+    (notice,) = sitting.run("import atexit; atexit.register(print, 5);").done["notices"]
+    assert "functions for the end of the process are not called: a session outlives it" in notice
+    assert not sitting.run("1").done["notices"] and not sitting.run("1").done["pinned"]
+
+
 def test_a_setstate_that_fails_costs_only_its_object(bench: Bench, tmp_path: Path) -> None:
     sitting = Sitting(bench, tmp_path)
     sitting.run(

@@ -20,7 +20,9 @@ def reduce_ufunc(pickler: Any, ufunc: Any) -> Any:
     for name in _UFUNCS:
         if getattr(sys.modules.get(name), own, None) is ufunc:
             return named, (name, own)
-    functions: list[Any] = [item for item in gc.get_referents(ufunc) if callable(item) and type(item) is not type]
+    functions: list[Any] = [
+        item for item in gc.get_referents(ufunc) if callable(item) and type(item) is not type
+    ]
     if len(functions) == 1 and own.endswith("(vectorized)"):
         return new_ufunc, (functions[0], ufunc.nin, ufunc.nout, ufunc.identity)
     return pickler.losses.tombstone(ufunc, "is a compiled function that no module has")

@@ -1,5 +1,6 @@
 """What a process is told to do later: signal handlers; and the last error, which `%tb` shows."""
 
+import atexit
 import signal
 import sys
 from typing import Any
@@ -97,3 +98,26 @@ def _text(error: BaseException) -> str:
         return str(error)
     except Exception:
         return "<exception str() failed>"
+
+
+class NotCarried(RuntimeError):
+    """Something that a cell asked of its process, and no other process will do."""
+
+
+class Exits(Provider):
+    """Functions that cells registered for the end of the process, which is not the end of their session."""
+
+    name = "atexit"
+    in_graph = True
+    reaches = False
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._known = atexit._ncallbacks()
+
+    def collect(self) -> None:
+        """Nothing: the cell that registers one is told, once, that it may never be called."""
+        before, self._known = self._known, atexit._ncallbacks()
+        cells = self.shell.history_manager.input_hist_parsed
+        if self._known > before and "atexit" in cells[-1]:
+            raise NotCarried("functions for the end of the process are not called: a session outlives it")

@@ -12,7 +12,7 @@ from kernel_broker.worker.state.pickling.losses import because, type_name
 from kernel_broker.worker.state.providers.accessors import PandasAccessors, PolarsNamespaces
 from kernel_broker.worker.state.providers.contract import Provider
 from kernel_broker.worker.state.providers.customised import Configuration, Customised, Extensions
-from kernel_broker.worker.state.providers.events import LastError, Signals
+from kernel_broker.worker.state.providers.events import Exits, LastError, Signals
 from kernel_broker.worker.state.providers.history import History
 from kernel_broker.worker.state.providers.libraries import (
     Backend,
@@ -49,7 +49,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
     *(OnResume, Configuration, Customised, Comms, Widgets),
-    *(Patches, PandasAccessors, PolarsNamespaces, Signals, LastError, Random, NumpyRandom),
+    *(Patches, PandasAccessors, PolarsNamespaces, Signals, Exits, LastError, Random, NumpyRandom),
 )
 """In the order in which they are brought back."""
 

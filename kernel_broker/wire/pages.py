@@ -17,6 +17,9 @@ PREFIX: Final = "files/"
 FORMAT: Final = 1
 PIECE: Final = 2**20
 
+MTIME: Final = 10**22
+"""Nanoseconds, either way of 1970: further away than any file system goes by design."""
+
 Kind = Literal["file", "folder", "link"]
 
 _CHUNK = re.compile(r"[0-9a-f]{40}")
@@ -151,11 +154,22 @@ def _check(record: FileRecord) -> None:
     numbers = (record.mode, record.mtime, record.size)
     if record.kind not in _KINDS or any(type(number) is not int for number in numbers):
         raise PageError(f"the record of {record.path!r} is malformed")
-    if not 0 <= record.mode <= _MODE or record.size < 0 or abs(record.mtime) >= 2**63:
+    if not 0 <= record.mode <= _MODE or record.size < 0 or abs(record.mtime) > MTIME:
         raise PageError(f"the record of {record.path!r} has numbers out of range")
     if not all(isinstance(name, str) and _CHUNK.fullmatch(name) for name in record.chunks):
         raise PageError(f"the record of {record.path!r} names what is no chunk")
     if len(record.chunks) != -(-record.size // PIECE) or (record.kind != "file" and record.chunks):
         raise PageError(f"the record of {record.path!r} does not name as many chunks as its size needs")
-    if (record.kind == "link") != bool(record.target) or "\0" in record.target:
+    if not _is_target(record.target) or (record.kind == "link") != bool(record.target):
         raise PageError(f"the record of {record.path!r} has a wrong target")
+
+
+def _is_target(target: Any) -> bool:
+    """Whether a link can be made that points there."""
+    if not isinstance(target, str):
+        return False
+    try:
+        raw = target.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return len(raw) <= _PATH_BYTES and b"\0" not in raw

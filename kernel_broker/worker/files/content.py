@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from kernel_broker.wire.pages import PIECE, FileRecord
+from kernel_broker.wire.pages import MTIME, PIECE, FileRecord
 from kernel_broker.worker.files.tree import open_folder
 from kernel_broker.worker.state.chunks import Buffer, Chunks, name_of
 from kernel_broker.worker.state.errors import StateCorrupt
@@ -25,6 +25,11 @@ Signature = tuple[int, int, int, int, int]
 def signature(status: os.stat_result) -> Signature:
     """A file's signature."""
     return (status.st_ino, status.st_size, status.st_mode, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def mtime_of(status: os.stat_result) -> int:
+    """The time of the last change of content, as a record may have it."""
+    return max(-MTIME, min(status.st_mtime_ns, MTIME))
 
 
 def read(root: int, path: str, limit: int, chunks: Chunks) -> tuple[FileRecord, Signature | None]:
@@ -46,7 +51,7 @@ def read(root: int, path: str, limit: int, chunks: Chunks) -> tuple[FileRecord, 
         after = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    record = FileRecord(path, "file", stat.S_IMODE(after.st_mode), after.st_mtime_ns, size, tuple(names))
+    record = FileRecord(path, "file", stat.S_IMODE(after.st_mode), mtime_of(after), size, tuple(names))
     calm = signature(before) == signature(after) and size == after.st_size
     return record, signature(after) if calm and after.st_ctime_ns < started - TICK else None
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from kernel_broker.wire.pages import FileRecord, Kind, is_safe_path
-from kernel_broker.worker.files.content import Signature, read, signature
+from kernel_broker.worker.files.content import Signature, mtime_of, read, signature
 from kernel_broker.worker.files.limits import Budget, FileLimits
 from kernel_broker.worker.files.tree import Found, read_link
 from kernel_broker.worker.state.chunks import Chunks
@@ -93,7 +93,7 @@ class Look:
                 return
             with suppress(FileNotFoundError):
                 target = read_link(root, item.path) if kind == "link" else ""
-                times = stat.S_IMODE(mode), item.stat.st_mtime_ns
+                times = stat.S_IMODE(mode), mtime_of(item.stat)
                 self._add(FileRecord(item.path, kind, *times, target=target))
         else:
             self.refused[item.path] = _ODD.get(stat.S_IFMT(mode), "file"), "it is no regular file"

@@ -2,10 +2,13 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixtures.file_store import FileStore
 from kernel_broker.wire.pages import (
@@ -57,7 +60,7 @@ def test_a_path_that_is_not_plainly_inside_is_refused(path: object) -> None:
 @pytest.mark.parametrize(
     "change",
     [{"kind": "device"}, {"kind": "folder"}, {"mode": -1}, {"mode": 0o10000}, {"mode": "7"}, {"mode": True},
-     {"size": -1}, {"size": 2**20 + 1}, {"size": 0}, {"size": 1.0}, {"mtime": 2**63}, {"mtime": None},
+     {"size": -1}, {"size": 2**20 + 1}, {"size": 0}, {"size": 1.0}, {"mtime": 10**23}, {"mtime": None},
      {"chunks": ["../../etc/passwd"]}, {"chunks": [7]}, {"chunks": None}, {"chunks": []}, {"target": "x"},
      {"chunks": ["0" * 40, "0" * 40]}],
 )  # fmt: skip
@@ -66,7 +69,9 @@ def test_a_malformed_record_is_refused(change: dict[str, Any]) -> None:
         decode_page(_page({**_GOOD, **change}))
 
 
-@pytest.mark.parametrize("change", [{"target": ""}, {"target": "a\0b"}, {"target": 7}, {"size": 1}])
+@pytest.mark.parametrize(
+    "change", [{"target": ""}, {"target": "a\0b"}, {"target": 7}, {"target": "\ud800"}, {"size": 1}]
+)
 def test_a_malformed_link_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(PageError):
         decode_page(_page({**_LINK, **change}))
@@ -78,6 +83,33 @@ def test_a_malformed_link_is_refused(change: dict[str, Any]) -> None:
 def test_bytes_that_are_no_page_are_refused(data: bytes) -> None:
     with pytest.raises(PageError):
         decode_page(data)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("0" * 40),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+_RECORDS = st.sampled_from([_GOOD, _LINK, _FOLDER])
+_MEMBERS = st.sampled_from([*_GOOD, "target"])
+
+
+@given(base=_RECORDS, member=_MEMBERS, value=_VALUES)
+def test_any_record_is_good_or_refused(base: dict[str, Any], member: str, value: object) -> None:
+    try:
+        [record] = decode_page(_page({**base, member: value}))
+    except PageError:
+        return
+    assert decode_page(encode_page([record])) == [record]
+
+
+@given(value=_VALUES)
+def test_any_json_is_a_page_or_refused(value: object) -> None:
+    for document in (value, {"format": 1, "files": value}, {"format": 1, "files": [value]}):
+        with suppress(PageError):
+            assert decode_page(json.dumps(document).encode()) == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ _NAMES = st.one_of(
 )
 _PATHS = st.lists(_NAMES, min_size=1, max_size=3).map(lambda names: b"/".join(names))
 _SIZES = st.sampled_from([0, 1, 10, 2**20 - 1, 2**20, 2**20 + 1, 2**21 + 7])
-_TIMES = st.integers(min_value=0, max_value=2**33 * 10**9)
+_TIMES = st.integers(min_value=-(10**18), max_value=14 * 10**18)
 _MODES = st.integers(min_value=0, max_value=0o777)
 _STEPS = st.one_of(
     st.tuples(st.just("write"), _PATHS, _SIZES),

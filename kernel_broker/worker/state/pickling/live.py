@@ -78,6 +78,9 @@ class LiveObjects:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
+        self._streams = {21: sys.stdin, 22: sys.stdout, 23: sys.stderr}
+        """As they are before a cell puts a stream of its own in their place."""
+
         self._parts = {id(part): part for part in parts_of(shell)}
         self.numbers: dict[int, int] = {}
         """Numbers of the live objects that pickle asks about, by id: as of the last `look`."""
@@ -91,13 +94,15 @@ class LiveObjects:
         getter = LIVE.get(number)
         if getter is None:
             raise pickle.UnpicklingError(f"no live object has the number {number!r}")
+        if number in self._streams:
+            return self._streams[number]
         if number in NEEDED:
             importlib.import_module(NEEDED[number])
         return getter(self._shell)
 
     def look(self) -> dict[int, tuple[int, Any]]:
         """Find out where the live objects are now; the memo that picklers start with."""
-        found = {number: getter(self._shell) for number, getter in LIVE.items()}
+        found = {number: getter(self._shell) for number, getter in LIVE.items()} | self._streams
         self.numbers = {
             id(item): number for number, item in found.items() if number not in SEEDS and item is not None
         }

@@ -141,6 +141,7 @@ NAMED: dict[str, Reducer] = {
     "_ctypes.PyCPointerType": foreign.reduce_pointer_type,
     "_ctypes.PyCStructType": foreign.reduce_structure_type,
     "_ctypes.UnionType": foreign.reduce_structure_type,
+    "tempfile._TemporaryFileWrapper": traits.reduce_whole,
     "_csv.writer": tables.reduce_writer,
     "_csv.reader": tables.reduce_reader,
     "_csv.Dialect": tables.reduce_dialect,

@@ -116,6 +116,12 @@ class Interpreter(Provider):
             sys.setrecursionlimit(value["recursion"])
         if "switch" in value:
             sys.setswitchinterval(value["switch"])
+        if "arguments" in value:
+            sys.argv[:] = value["arguments"]
+        if "mask" in value:
+            os.umask(value["mask"])
+        if "tracebacks" in value:
+            sys.tracebacklimit = value["tracebacks"]
         if "timeout" in value:
             importlib.import_module("socket").setdefaulttimeout(value["timeout"])
         if "locale" in value:
@@ -128,9 +134,18 @@ class Interpreter(Provider):
         socket: Any = sys.modules.get("socket")
         locale: Any = sys.modules.get("locale")
         return found | {
+            "arguments": list(sys.argv),
+            "mask": _mask(),
+            "tracebacks": getattr(sys, "tracebacklimit", None),
             "timeout": socket.getdefaulttimeout() if socket is not None else None,
             "locale": locale.setlocale(locale.LC_ALL) if locale is not None else None,
         }
+
+
+def _mask() -> int:
+    mask = os.umask(0o77)
+    os.umask(mask)
+    return mask
 
 
 _DOTTED = re.compile(r"import\s+[\w.]*\w\.\w|import_module")

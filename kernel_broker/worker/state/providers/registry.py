@@ -29,6 +29,7 @@ from kernel_broker.worker.state.providers.randomness import NumpyRandom, Random
 from kernel_broker.worker.state.providers.resuming import OnResume
 from kernel_broker.worker.state.providers.settings import Builtins, Copying, Decimals, Logging, Warnings
 from kernel_broker.worker.state.providers.shell import Counter, Results
+from kernel_broker.worker.state.providers.streams import Redirected
 from kernel_broker.worker.state.providers.widgets import Comms, Widgets
 
 _ENTRY = "env/"
@@ -49,7 +50,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
     *(OnResume, Configuration, Customised, Comms, Widgets),
-    *(Patches, PandasAccessors, PolarsNamespaces, Signals, Exits, LastError, Random, NumpyRandom),
+    *(Patches, PandasAccessors, PolarsNamespaces, Signals, Redirected, Exits, LastError, Random, NumpyRandom),
 )
 """In the order in which they are brought back."""
 

@@ -26,6 +26,7 @@ from kernel_broker.store.contract import (
 from kernel_broker.store.redis import Command, RedisLink
 from kernel_broker.store.redis_homes import Homes, chunk_key, own_key
 from kernel_broker.store.redis_index import PREFIX, Index
+from kernel_broker.store.redis_records import FIELDS, pack_run, read_record, read_revision, read_run
 from kernel_broker.store.refusals import (
     lease_held,
     revision_mismatch,
@@ -35,7 +36,6 @@ from kernel_broker.store.refusals import (
 )
 from kernel_broker.wire.ids import ChunkId, Epoch, Revision, RunId, SessionId
 
-_FIELDS: Final = ("owner", "revision", "created_at", "last_activity", "ttl", "doc", "size")
 _STAGED_MS: Final = 600_000
 """Life of a chunk whose writer dies before it could register it."""
 _LONGEST_MS: Final = 10**13
@@ -113,11 +113,11 @@ class RedisStore:
     ) -> RunRecord | None:
         token = token or token_hex(8)  # redis-py, too, repeats a call whose answer was lost
         answer, *known = await self._do_leased(lease, "begin_run", run_id, now, _ms(ttl), token)
-        return _run(run_id, known[0]) if answer == b"known" else None
+        return read_run(run_id, known[0]) if answer == b"known" else None
 
     async def get_run(self, session_id: SessionId, run_id: RunId) -> RunRecord | None:
         _, *known = await self._do(session_id, "run", run_id)
-        return _run(run_id, known[0]) if known and known[0] is not None else None
+        return read_run(run_id, known[0]) if known and known[0] is not None else None
 
     async def entries(self, session_id: SessionId) -> dict[str, bytes]:
         # One script and not a MULTI: a full Redis refuses even to read in a transaction.
@@ -164,7 +164,7 @@ class RedisStore:
         return found
 
     async def commit(self, commit: Commit) -> Revision:
-        run_id, run = (commit.run.run_id, _packed(commit.run)) if commit.run else ("", b"")
+        run_id, run = (commit.run.run_id, pack_run(commit.run)) if commit.run else ("", b"")
         head = commit.parent, commit.token, commit.at, commit.doc, run_id, run, *self._kept
         delete = set(commit.delete).difference(commit.put)
         drop = set(commit.drop).difference(commit.add)
@@ -184,7 +184,7 @@ class RedisStore:
         answer, *flat = await self._do(session_id, "revisions")
         if answer == b"missing":
             raise session_missing(session_id)
-        return [_revision(flat[start : start + 6]) for start in reversed(range(0, len(flat), 6))]
+        return [read_revision(flat[start : start + 6]) for start in reversed(range(0, len(flat), 6))]
 
     async def checkout(
         self, lease: Lease, revision: Revision, doc: bytes, now: float, token: str = ""
@@ -268,8 +268,8 @@ class RedisStore:
             await self._index.add({id_: record.owner for id_, record in records.items() if record})
 
     async def _records(self, batch: Collection[SessionId]) -> dict[SessionId, SessionRecord | None]:
-        found = await self._homes.fields(batch, _FIELDS)
-        return {id_: _record(id_, fields) for id_, fields in found.items()}
+        found = await self._homes.fields(batch, FIELDS)
+        return {id_: read_record(id_, fields) for id_, fields in found.items()}
 
     async def _do(self, session_id: SessionId, verb: str, *args: str | float | bytes) -> Any:
         return await self._homes.call(session_id, verb, *args)
@@ -294,28 +294,6 @@ def _ms(seconds: float) -> int:
     return int(min(max(seconds * 1000, 0), _LONGEST_MS))
 
 
-def _record(session_id: SessionId, fields: Sequence[bytes | None]) -> SessionRecord | None:
-    owner, revision, created_at, last_activity, ttl, doc, size = (field or b"" for field in fields)
-    if fields[1] is None:
-        return None
-    return SessionRecord(
-        session_id=session_id,
-        owner=owner.decode(),
-        revision=Revision(int(revision)),
-        created_at=float(created_at),
-        last_activity=float(last_activity),
-        ttl=float(ttl),
-        doc=doc,
-        size=int(size),
-    )
-
-
-def _revision(parts: Sequence[bytes]) -> RevisionRecord:
-    number, at, run_id, doc, size, alone = parts
-    run = RunId(run_id.decode()) if run_id else None
-    return RevisionRecord(Revision(int(number)), float(at), run, doc, int(size), int(alone))
-
-
 def _check_found(
     session_id: SessionId, revision: Revision | Literal[""], answer: bytes, rest: Sequence[bytes]
 ) -> None:
@@ -324,13 +302,3 @@ def _check_found(
         raise _evicted(session_id)
     if answer == b"trimmed" and revision != "":
         raise revision_missing(session_id, revision, (Revision(int(rest[0])), Revision(int(rest[1]))))
-
-
-def _packed(run: RunRecord) -> bytes:
-    return b"%d:%d:%b" % (run.finished, run.revision, run.log)
-
-
-def _run(run_id: RunId, packed: bytes) -> RunRecord:
-    finished, revision, log = packed.split(b":", 2)
-    done = finished == b"1"  # what a begun run has in the log's place is the token of its start
-    return RunRecord(run_id, done, Revision(int(revision)), log if done else b"")

@@ -160,6 +160,8 @@ class _Child:
         new: dict[str, bytes] = {}
         with self._plant(self._shell.user_ns):
             delta = self._engine.capture(lambda name, data: new.update({name: bytes(data)}))
+        unsaved = [pin.reason for pin in delta.pinned if "not saved" in pin.reason]
+        assert not unsaved, unsaved
         if refused:
             return None
         self._stored = self._stored.after(delta, new, self._shell.execution_count)

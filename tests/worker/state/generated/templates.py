@@ -36,7 +36,7 @@ MADE = {
           "{{'go': lambda *_: {L}.append(2)}}", "Point({L}, 1)", "ChainMap({D}, {D})", "bytearray(b'abc')",
           "Data({L})", "{D}.values()", "{D}.keys()", "types.MappingProxyType({D})", "io.StringIO('text')",
           "memoryview(b'ro')", "frozenset([1, 2])", "Colour.RED", "itemgetter(0)", "copy.copy({N})",
-          "copy.deepcopy({L})", "[{F}, {M}]", "Counter('aab')", "{A}.data", "property({F})"],
+          "copy.deepcopy({L})", "[{F}, {M}]", "Counter('aab')", "property({F})"],
     "W": ["weakref.ref({N})", "weakref.ref({N}, lambda r: {L}.append('gone'))", "weakref.WeakValueDictionary(k={N})",
           "weakref.WeakSet([{N}])", "weakref.proxy({N})", "weakref.WeakMethod({N}.grow)"],
     "T": ["!threaded({L})"],

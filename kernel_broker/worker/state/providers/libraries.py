@@ -69,9 +69,10 @@ class NumpyOptions(Provider):
         if self._pristine is None:  # imported by a cell; its defaults are what numpy documents
             import numpy as np
 
-            defaults = vars(sys.modules["numpy._core.printoptions"])["default_printoptions_dict"]
+            space = vars(sys.modules["numpy._core.printoptions"])
+            defaults = space.get("default_format_options_dict") or space["default_printoptions_dict"]
             self._pristine = (
-                {**now[0], **defaults},
+                {**now[0], **defaults, "legacy": False},  # which it keeps as a number
                 dict.fromkeys(np.geterr(), "warn") | {"under": "ignore"},
             )
         return now if now != self._pristine else None

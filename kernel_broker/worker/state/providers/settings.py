@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Any
 
-from kernel_broker.worker.state.pickling.modules import find_home
+from kernel_broker.worker.state.pickling.modules import find_home, is_static
 from kernel_broker.worker.state.providers.contract import Provider
 
 
@@ -125,11 +125,17 @@ class Copying(Provider):
         if now == self._pristine:
             return None
         added = {kind: way for kind, way in now.items() if self._pristine.get(kind) is not way}
-        return {kind: way for kind, way in added.items() if find_home(way) is None or _is_users(kind)} or None
+        return {kind: way for kind, way in added.items() if not _is_librarys(way) or _is_users(kind)} or None
 
     def apply(self, value: dict[Any, Any]) -> None:
         """Register them."""
         copyreg.dispatch_table.update(value)
+
+
+def _is_librarys(way: Any) -> bool:
+    """Whether a library made it; it may have deleted the name, as numpy does."""
+    module = sys.modules.get(getattr(way, "__module__", None) or "")
+    return find_home(way) is not None or (module is not None and is_static(module, module.__name__))
 
 
 def _is_users(kind: Any) -> bool:

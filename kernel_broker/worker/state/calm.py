@@ -21,7 +21,7 @@ class Calm:
     def __enter__(self) -> None:
         on_main = threading.current_thread() is threading.main_thread()
         self._handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if on_main else None
-        self._collecting = gc.isenabled()
+        self.collecting = gc.isenabled()
         gc.disable()
         space = vars(builtins)
         self.overridden = {
@@ -38,7 +38,7 @@ class Calm:
                 space.pop(name, None)
             else:
                 space[name] = value
-        if self._collecting:
+        if self.collecting:
             gc.enable()
         if self._handler is not None:
             signal.signal(signal.SIGINT, self._handler)

@@ -3,8 +3,10 @@
 import functools
 import gc
 import re
+import sys
 import threading
 import types
+import typing
 import weakref
 from typing import Any
 
@@ -115,6 +117,24 @@ def dead_finalizer() -> Any:
     made = weakref.finalize(threading.current_thread(), int)
     made.detach()
     return made
+
+
+def reduce_struct(_pickler: Any, found: Any) -> Any:
+    """By its format."""
+    return type(found), (found.format,)
+
+
+def reduce_system_random(_pickler: Any, found: Any) -> Any:
+    """A generator without a state."""
+    return type(found), ()
+
+
+def reduce_new_type(_pickler: Any, found: Any) -> Any:
+    """A type for checkers, by its module where that has it."""
+    home = find_home(found)
+    if home is not None:
+        return getattr, (sys.modules[home[0]], home[1])
+    return typing.NewType, (found.__name__, found.__supertype__), vars(found), None, None, fill_attributes
 
 
 def reduce_match(pickler: Any, match: Any) -> Any:

@@ -6,7 +6,9 @@ import dataclasses
 import enum
 import functools
 import io
+import random
 import re
+import struct
 import threading
 import types
 import typing
@@ -97,6 +99,9 @@ EXACT: dict[type, Reducer | None] = {
     weakref.WeakKeyDictionary: stdlib.reduce_weak_dict,
     weakref.WeakSet: stdlib.reduce_weak_set,
     re.Match: stdlib.reduce_match,
+    struct.Struct: stdlib.reduce_struct,
+    random.SystemRandom: stdlib.reduce_system_random,
+    typing.NewType: stdlib.reduce_new_type,
     contextvars.ContextVar: contexts.reduce_context_variable,
     io.TextIOWrapper: files.reduce_file,
     io.BufferedReader: files.reduce_file,
@@ -157,6 +162,7 @@ NAMED_BASES: dict[str, Reducer] = {
     "comm.base_comm.BaseComm": comms.reduce_comm,
     "traitlets.traitlets.HasTraits": traits.reduce_traits,
     "traitlets.traitlets.EventHandler": traits.reduce_handler,
+    "tqdm.utils.ObjectWrapper": traits.reduce_whole,
     "bs4.BeautifulSoup": traits.reduce_whole,
 }
 """Reducers of instances of the types of these names and of all derived from them."""

@@ -26,6 +26,7 @@ from kernel_broker.worker.state.providers.patches import Patches
 from kernel_broker.worker.state.providers.plots import Colormaps, DrawQueue
 from kernel_broker.worker.state.providers.process import Environment, Folder, Interpreter, Path, Submodules
 from kernel_broker.worker.state.providers.randomness import NumpyRandom, Random
+from kernel_broker.worker.state.providers.registrations import Collector, Registrations
 from kernel_broker.worker.state.providers.resuming import OnResume
 from kernel_broker.worker.state.providers.settings import Builtins, Copying, Decimals, Logging, Warnings
 from kernel_broker.worker.state.providers.shell import Counter, Results
@@ -50,7 +51,19 @@ PROVIDERS: tuple[type[Provider], ...] = (
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
     *(OnResume, Configuration, Customised, Comms, Widgets),
-    *(Patches, PandasAccessors, PolarsNamespaces, Signals, Redirected, Exits, LastError, Random, NumpyRandom),
+    *(
+        Patches,
+        PandasAccessors,
+        PolarsNamespaces,
+        Signals,
+        Collector,
+        Registrations,
+        Redirected,
+        Exits,
+        LastError,
+        Random,
+        NumpyRandom,
+    ),
 )
 """In the order in which they are brought back."""
 

@@ -1,5 +1,6 @@
 """Sees the code that a shell is about to run, so that a capture knows what a cell could reach."""
 
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -35,8 +36,9 @@ class Watch:
         self.note(of_source(source))
 
     def reach(self) -> Reach:
-        """What ran; anything, if the shell's way of running code was replaced."""
-        return self.seen if self._shell.run_code is self._wrapper else ANYWHERE
+        """What ran; anything, if the shell's way of running code was replaced, or somebody looks on."""
+        looked_on = sys.getprofile() is not None or sys.gettrace() is not None
+        return self.seen if self._shell.run_code is self._wrapper and not looked_on else ANYWHERE
 
     def clear(self) -> None:
         """Start anew."""

@@ -15,6 +15,9 @@ class Calm:
 
     def __init__(self) -> None:
         self.pristine = dict(vars(builtins))
+        self.collecting = True
+        """Whether the garbage collector runs between captures."""
+
         self.overridden: dict[str, Any] = {}
         """What the session's cells made of builtins, `ABSENT` for a deleted one: put back at the end."""
 

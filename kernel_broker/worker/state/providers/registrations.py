@@ -31,10 +31,14 @@ class Registrations(Provider):
             "dialects": {name: csv.get_dialect(name) for name in dialects},
             "adapters": _users(sqlite.adapters) if sqlite is not None else {},
             "converters": _users(sqlite.converters) if sqlite is not None else {},
-            "opener": urllib._opener if urllib is not None else None,
+            "opener": urllib._opener if urllib is not None and self._installs_opener() else None,
             "weeks": calendar.firstweekday(),
         }
         return found if any(found.values()) else None
+
+    def _installs_opener(self) -> bool:
+        """Whether a cell does: the one that urllib makes for itself is of no interest, and may not travel."""
+        return any("install_opener" in cell for cell in self.shell.history_manager.input_hist_parsed)
 
     def apply(self, value: dict[str, Any]) -> None:
         """Register it again."""

@@ -185,6 +185,11 @@ class AsyncSession:
         await self._ensure_open()
         return await self._client.revisions(self.session_id)
 
+    async def variables(self) -> list[dict[str, Any]]:
+        """Name, type, preview and size of each variable, the cell that bound it, and what of it is pinned."""
+        await self._ensure_open()
+        return await self._client.variables(self.session_id)
+
     async def checkout(self, revision: int) -> dict[str, Any]:
         """Go back to a kept revision, with variables, history and saved files as they were."""
         await self._ensure_open()

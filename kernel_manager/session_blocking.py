@@ -135,6 +135,10 @@ class Session:
         """The revisions that are kept, oldest first; the last one is the head."""
         return self._loop.run(self._session.revisions())
 
+    def variables(self) -> list[dict[str, Any]]:
+        """Name, type, preview and size of each variable, the cell that bound it, and what of it is pinned."""
+        return self._loop.run(self._session.variables())
+
     def checkout(self, revision: int) -> dict[str, Any]:
         """Go back to a kept revision, with variables, history and saved files as they were."""
         return self._loop.run(self._session.checkout(revision))

@@ -128,6 +128,37 @@ class RevisionList(BaseModel):
     revisions: list[RevisionView]
 
 
+class PinnedPart(BaseModel):
+    """Something in a variable that lives only in its process."""
+
+    type: str
+    reason: str
+    cell: int | None
+
+
+class VariableView(BaseModel):
+    """A variable of a session, as it was committed."""
+
+    name: str
+    type: str
+    preview: str
+    """A word on its contents; empty where nothing can be said cheaply."""
+    cell: int | None
+    """The cell that bound it."""
+    size: int
+    """Bytes of all that is stored with it; 0 for small values."""
+    shares: list[str]
+    """Other variables that share objects with it."""
+    pinned: list[PinnedPart]
+    """What of it cannot be carried, and why; empty if all of it is."""
+
+
+class VariableList(BaseModel):
+    """Variables by name."""
+
+    variables: list[VariableView]
+
+
 class CheckoutRequest(_Strict):
     """Which revision to go back to."""
 

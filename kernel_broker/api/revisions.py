@@ -1,4 +1,4 @@
-"""Routes of a session's past: list its revisions, go back to one, fork a new session from one."""
+"""Routes of a session's state: its variables and revisions; go back to one, fork a session from one."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from kernel_broker.api.auth import Owner
-from kernel_broker.api.models import CheckoutRequest, ForkRequest, RevisionList, SessionView
+from kernel_broker.api.models import CheckoutRequest, ForkRequest, RevisionList, SessionView, VariableList
 from kernel_broker.api.problems import documented
 from kernel_broker.api.sessions import EXISTED, SessionPath, service
 from kernel_broker.sessions.revisions import NewFork, Past
@@ -23,7 +23,13 @@ def _past(request: Request) -> Past:
 @router.get("/revisions", response_model=RevisionList, responses=documented(404))
 async def index(request: Request, session_id: SessionPath, owner: Owner) -> Any:
     """The revisions that are kept, oldest first; the last one is the head."""
-    return {"revisions": await _past(request).list(owner, SessionId(session_id))}
+    return {"revisions": await _past(request).kept(owner, SessionId(session_id))}
+
+
+@router.get("/variables", response_model=VariableList, responses=documented(404))
+async def variables(request: Request, session_id: SessionPath, owner: Owner) -> Any:
+    """The variables as of the last commit, and what of them lives only in its process."""
+    return {"variables": await _past(request).variables(owner, SessionId(session_id))}
 
 
 @router.post("/checkout", response_model=SessionView, responses=documented(404, 409))

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel_broker.errors import Conflict, NotFound
+from kernel_broker.errors import BrokerError, Conflict, NotFound
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.store.contract import RevisionRecord, SessionRecord, Store
 from kernel_broker.store.refusals import find_revision
 from kernel_broker.wire.ids import Revision, SessionId
+from kernel_broker.wire.records import variables
 
 Json = dict[str, Any]
 
@@ -47,10 +48,18 @@ class Past:
         self._store = store
         self._clock = clock
 
-    async def list(self, owner: str, session_id: SessionId) -> list[Json]:
+    async def kept(self, owner: str, session_id: SessionId) -> list[Json]:
         """The kept revisions, oldest first; the last one is the head."""
         await self._record(owner, session_id)
         return describe_revisions(await self._store.revisions(session_id))
+
+    async def variables(self, owner: str, session_id: SessionId) -> Sequence[Json]:
+        """The variables of the head: what its records tell of them. No worker is woken."""
+        await self._record(owner, session_id)
+        try:
+            return variables(await self._store.entries(session_id))
+        except ValueError as error:
+            raise BrokerError(f"the session's state is damaged: {error}", code="state_unreadable") from error
 
     async def fork(self, owner: str, session_id: SessionId, new: NewFork) -> bool:
         """Make a session that starts at a revision of another one; False if it has been made before."""

@@ -139,6 +139,12 @@ class AsyncClient:
         revisions: list[dict[str, Any]] = answer["revisions"]
         return revisions
 
+    async def variables(self, session_id: str) -> list[dict[str, Any]]:
+        """The session's variables: name, type, preview, size, the cell that bound each, what is pinned."""
+        answer = await self._object("GET", _path(session_id, "variables"))
+        found: list[dict[str, Any]] = answer["variables"]
+        return found
+
     async def checkout(self, session_id: str, revision: int) -> dict[str, Any]:
         """Go back to a kept revision: it becomes the head again, as a new one."""
         return await self._object("POST", _path(session_id, "checkout"), body={"revision": revision})

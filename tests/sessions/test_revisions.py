@@ -215,3 +215,19 @@ def test_a_magic_that_comes_too_late_says_so_and_the_session_stays(
         f"{session_id!r} does not keep revision 1: revisions 2 to 3 are kept."
     ]
     assert broker.text(session_id, "x") == "2"
+
+
+def test_variables_are_told_without_a_worker(fresh: Broker) -> None:
+    session_id = fresh.create()
+    fresh.text(session_id, f"{BIG}; n = 5; a = [1, 2]; b = a")
+    fresh.text(session_id, "gen = (i for i in a); next(gen)")
+    fresh.http.post(f"/v1/sessions/{session_id}/evict")
+    found = {
+        it["name"]: it for it in fresh.http.get(f"/v1/sessions/{session_id}/variables").json()["variables"]
+    }
+    assert {"big", "n", "a", "b", "gen", "np"} == set(found)
+    assert found["n"] == dict(name="n", type="int", preview="5", cell=1, size=0, shares=[], pinned=[])
+    assert found["big"]["size"] > 8_000_000 and found["big"]["preview"] == "1000000 int64"
+    assert "b" in found["a"]["shares"] and not found["a"]["pinned"]
+    assert found["gen"]["pinned"][0]["cell"] == 2 and found["gen"]["type"] == "generator"
+    assert show(fresh, session_id)["state"] == "cold"

@@ -6,8 +6,9 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kernel_broker.wire.records import PREFIX as RECORDS
 from kernel_broker.worker.files.working import WorkingFiles
-from kernel_broker.worker.state import graph, manifest, units
+from kernel_broker.worker.state import graph, manifest
 from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.capture import Capture, TooLarge, unused
 from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
@@ -73,7 +74,7 @@ class StateEngine:
             table.entries = {
                 name: bytes(data)
                 for name, data in entries.items()
-                if name != manifest.NAME and not name.startswith(units.PREFIX)
+                if name != manifest.NAME and not name.startswith(RECORDS)
             }
             table.digests = recorded.entries | {manifest.NAME: _tag(entries[manifest.NAME])}
             if self._files is not None:

@@ -6,6 +6,7 @@ import enum
 import fractions
 import pathlib
 import re
+import sys
 import types
 import uuid
 from collections.abc import Collection, Sequence
@@ -40,13 +41,15 @@ class Sharing:
         parents = list(range(len(groups)))
         owners: dict[int, int] = {}
         held = []
-        for number, (roots, dumped) in enumerate(groups):
-            objects = _objects(roots, dumped)
+        by_size = sorted(range(len(groups)), key=lambda number: groups[number][1].size)
+        for number in by_size:
+            objects = _objects(*groups[number])
             held.append(objects)  # ids are an object's own only while it lives
             for key in objects.keys() & owners.keys():
                 if key not in self._seeds and self._matters(objects[key][1]):
                     _join(parents, owners[key], number)
-            owners.update(dict.fromkeys(objects, number))
+            if number != by_size[-1]:  # nothing comes after the largest
+                owners.update(dict.fromkeys(objects, number))
         found: dict[int, list[int]] = {}
         for number in range(len(groups)):
             found.setdefault(_root(parents, number), []).append(number)
@@ -65,7 +68,15 @@ class Sharing:
             return len(item) > 0
         if kind is types.ModuleType:
             return getattr(item, "__spec__", None) is None
-        return not _is_numpy_constant(kind)
+        return not (_is_numpy_constant(kind) or _is_librarys(item))
+
+
+def _is_librarys(item: Any) -> bool:
+    """Whether every frame refers to this object: a function of Cython's, or a list that their class has."""
+    if type(item).__name__ == "cython_function_or_method":
+        return find_home(item) is not None
+    generic: Any = sys.modules.get("pandas.core.generic")
+    return item is getattr(getattr(generic, "NDFrame", None), "_metadata", None)
 
 
 def _is_numpy_constant(kind: type) -> bool:

@@ -1,21 +1,19 @@
 """Units of state: variables that share objects, stored together; and how units are packed into entries.
 
-A record is `length of header (4 bytes) · header (JSON) · stream`; a page is records, each led by its length.
-The header can be read by anyone: it names the unit's variables, their types and sizes, and the chunks that
-hold what is large.
+A unit is a record of `wire.records`: its header names the variables, their types and sizes, and the chunks
+that hold what is large.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel_broker.wire.records import PREFIX, join_page, join_record, split_page, split_record
 from kernel_broker.worker.state.chunks import STREAM_CHUNK, Chunks
 from kernel_broker.worker.state.graph import Dumped
 from kernel_broker.worker.state.pickling.losses import Loss
 from kernel_broker.worker.state.reach import Reach
 
-PREFIX = "units/"
 INLINE = 8 * 1024
 """Streams up to this size are in the record; larger ones are cut in chunks."""
 
@@ -68,10 +66,7 @@ def encode(
         "lost": losses,
         "modules": sorted(dumped.modules),
     }
-    head = json.dumps(
-        {name: value for name, value in header.items() if value}, separators=(",", ":")
-    ).encode()
-    record = b"".join((len(head).to_bytes(4, "big"), head, dumped.stream if small else b""))
+    record = join_record(header, dumped.stream if small else b"")
     names = frozenset(name for _, part in [(0, stream), *blobs, *buffers] for name in part)
     return Unit(
         tuple(labels),
@@ -99,27 +94,22 @@ class Stored:
 
 def decode(record: bytes) -> Stored:
     """The unit of a record."""
-    end = 4 + int.from_bytes(record[:4], "big")
-    head: dict[str, Any] = json.loads(record[4:end])
+    head, inline = split_record(record)
     size, stream = head.get("stream", (0, []))
     blobs, buffers = head.get("blobs", []), head.get("buffers", [])
     names = frozenset(name for _, part in [(0, stream), *blobs, *buffers] for name in part)
-    losses = tuple(
-        (Loss(number, name, kind, reason), cell)
-        for number, (name, kind, reason, cell) in enumerate(head.get("lost", []))
-    )
     unit = Unit(
         tuple(head["labels"]),
         record,
         names,
         frozenset(head.get("used", ())),
         Reach(frozenset(head.get("reach", ())), head.get("anything", False)),
-        losses,
+        (),  # what was lost is a tombstone by now, and travels
         frozenset(head.get("modules", ())),
         head.get("size", 0),
         head.get("atoms", False),
     )
-    return Stored(unit, record[end:], (size, stream), blobs, buffers)
+    return Stored(unit, inline, (size, stream), blobs, buffers)
 
 
 class Pages:
@@ -147,7 +137,7 @@ class Pages:
                 continue
             self._next = max(self._next, int(name.removeprefix(PREFIX)) + 1)
             page: dict[tuple[str, ...], bytes] = {}
-            for record in _split(data):
+            for record in split_page(data):
                 labels = decode(record).unit.labels
                 page[labels] = record
                 self._home[labels] = name
@@ -173,7 +163,7 @@ class Pages:
         put, delete = {}, []
         for name in dirty:
             if self._records[name]:
-                put[name] = _join(self._records[name])
+                put[name] = join_page(self._records[name].values())
             else:
                 del self._records[name], self._sizes[name]
                 self._open = None if self._open == name else self._open
@@ -194,15 +184,3 @@ class Pages:
             self._sizes[self._open] = 0
             self._records[self._open] = {}
         return self._open
-
-
-def _join(records: Mapping[Any, bytes]) -> bytes:
-    return b"".join(part for record in records.values() for part in (len(record).to_bytes(4, "big"), record))
-
-
-def _split(page: bytes) -> Iterator[bytes]:
-    place = 0
-    while place < len(page):
-        size = int.from_bytes(page[place : place + 4], "big")
-        yield bytes(page[place + 4 : place + 4 + size])
-        place += 4 + size

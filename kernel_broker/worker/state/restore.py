@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kernel_broker.worker.state import graph, units
+from kernel_broker.worker.state.ahead import Ahead
 from kernel_broker.worker.state.chunks import Fetch
 from kernel_broker.worker.state.definitions import Definitions
 from kernel_broker.worker.state.delta import Pin
@@ -38,6 +39,19 @@ class Restore:
 
     def load_all(self) -> dict[str, Any]:
         """Every root by its label."""
+        direct, self._fetch = self._fetch, (ahead := Ahead(self._fetch, self._expected()))
+        try:
+            return self._load_all()
+        finally:
+            ahead.close()
+            self._fetch = direct
+
+    def _expected(self) -> list[str]:
+        """The chunks that loading everything asks for, in about that order."""
+        found = {id(it): it for it in self._stored.values()}.values()
+        return [name for it in found for part in [it.stream, *it.buffers, *it.blobs] for name in part[1]]
+
+    def _load_all(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for label in self._stored:
             if label in values or label.startswith(_DEFINITION):

@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from kernel_broker.worker.state.chunks import Chunks
@@ -184,6 +185,7 @@ class Capture:
         for label in self._gone:
             table.cells.pop(label, None)
         self._merge()
+        self._untie()
         gone = self._replaced
         self._check(gone.values(), limit)
         come = [self._encode(group, dumped, chunks) for group, dumped in self._dumps.items()]
@@ -203,12 +205,46 @@ class Capture:
         rooted = [([self._root(label) for label in group], dumped) for group, dumped in candidates]
         for members in Sharing(self._definitions, self._writer.seeds).partition(rooted):
             if len(members) > 1:
-                groups = [candidates[number][0] for number in members]
-                for group in groups:
-                    del self._dumps[group]
-                labels = [label for group in groups for label in group]
-                labels.sort(key=lambda label: not label.startswith(_DEFINITION))
-                self._dump(tuple(labels))
+                self._dump_together([candidates[number][0] for number in members])
+
+    def _dump_together(self, groups: Iterable[Group]) -> None:
+        """Dump groups as one, the definitions first."""
+        labels: list[str] = []
+        for group in groups:
+            self._dumps.pop(group, None)
+            labels += group
+        labels.sort(key=lambda label: not label.startswith(_DEFINITION))
+        self._dump(tuple(labels))
+
+    def _untie(self) -> None:
+        """Merge units whose definitions need each other: each would have to be loaded before the other."""
+        while any(dumped.used for dumped in self._dumps.values()):
+            try:
+                TopologicalSorter(self._needs()).prepare()
+            except CycleError as error:
+                knot: list[Group] = list(dict.fromkeys(error.args[1]))
+                for group in knot:
+                    if group not in self._dumps:
+                        unit = self._table.units[group[0]]
+                        self._replaced[id(unit)] = unit
+                self._dump_together(knot)
+            else:
+                return
+
+    def _needs(self) -> dict[Group, set[Group]]:
+        """Which units with definitions need which."""
+        used: dict[Group, Iterable[str]] = {}
+        for unit in self._table.all_units():
+            if unit.labels[0].startswith(_DEFINITION) and id(unit) not in self._replaced:
+                used[unit.labels] = unit.used
+        used |= {
+            group: dumped.used for group, dumped in self._dumps.items() if group[0].startswith(_DEFINITION)
+        }
+        home = {label: group for group in used for label in group if label.startswith(_DEFINITION)}
+        return {
+            group: {home[_DEFINITION + uid] for uid in uids if _DEFINITION + uid in home} - {group}
+            for group, uids in used.items()
+        }
 
     def _check(self, gone: Iterable[Unit], limit: int) -> None:
         if not limit or not self._dumps:

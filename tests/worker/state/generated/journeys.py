@@ -88,15 +88,14 @@ class Lab:
         self.moves += 1
         return self._nursery.leg(stored, cells, refused)
 
-    def report(self, program: Sitting) -> str:
-        """The failure of the smallest program that has it."""
-        thorough = self.thorough
-        self.thorough = True  # a smaller program has dice of its own
-        smallest = self._shrink(program)
+    def report(self, program: Sitting, known: str = "") -> str:
+        """The failure of the smallest program that has it; as it is, if the difference is given."""
+        thorough, self.thorough = self.thorough, True  # a smaller program has dice of its own
+        smallest = program if known else self._shrink(program)
         text = "\n# --\n".join(smallest.cells)
-        report = f"=== {program.seed}\n{text}\n--- {self.difference(smallest)}\n"
+        found = known or self.difference(smallest)
         self.thorough = thorough
-        return report
+        return f"=== {program.seed}: run.py --only {program.seed}\n{text}\n--- {found}\n"
 
     def _shrink(self, program: Sitting) -> Sitting:
         cut = True

@@ -35,6 +35,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--of", type=int, default=1, help=argparse.SUPPRESS)
     parser.add_argument("--only", help="the program with this name")
     parser.add_argument("--failures", type=int, default=3, help="stop after so many")
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no more after so many")
+    parser.add_argument("--raw", action="store_true", help="leave programs that fail as large as they are")
     parser.add_argument("--thorough", action="store_true", help="every program on every journey")
     parser.add_argument("--plant", default="", choices=("change", "alias"), help="a fault that must be found")
     parser.add_argument("--show", action="store_true", help="print the programs, run nothing")
@@ -61,11 +63,13 @@ def _run(options: argparse.Namespace) -> int:
 
     lab, failures, began = Lab(options.thorough or bool(options.only), options.plant), 0, time.monotonic()
     for seed in seeds:
+        if time.monotonic() - began > options.seconds:
+            break
         program = generate(seed, _TOGETHER)
         difference = lab.difference(program)
         if difference:
             failures += 1
-            print(lab.report(program), flush=True)
+            print(lab.report(program, difference if options.raw else ""), flush=True)
             if failures == options.failures:
                 break
     seconds = time.monotonic() - began

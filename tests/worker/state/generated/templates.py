@@ -30,7 +30,7 @@ MADE = {
           "Acts()", "methodcaller('append', 3)", "rebind_l1", "through_dict", "recursive", "by_kind", "compiled"],
     "M": ["{L}.append", "{N}.grow", "{D}.setdefault", "{L}.__setitem__", "Sub({L}).grow", "{D}.update", "{N}.__setattr__"],
     "I": ["iter({L})", "map({F}, [1, 2, 3])", "filter({F}, [1, 2])", "zip({L}, [7, 8, 9])", "enumerate({L})",
-          "itertools.chain({L}, {L})", "itertools.accumulate({L}, pair)", "reversed({L})",
+          "itertools.chain({L}, {L})", "itertools.accumulate({L}, pair)",
           "map({M}, [[1], [2]])", "iter({F}, 5)"],
     "O": ["({L}, {L})", "({N}, {L}.append)", "types.SimpleNamespace(x={L}, f={F})", "deque([{L}], maxlen=3)",
           "{{'go': lambda *_: {L}.append(2)}}", "Point({L}, 1)", "ChainMap({D}, {D})", "bytearray(b'abc')",

@@ -56,7 +56,7 @@ def to_markdown(report: Report) -> str:
     lines += [
         f"The run took {report.seconds:.0f} s. Times are wall-clock, p50 / p99 over all samples; with fewer "
         "than a hundred samples p99 is close to the maximum. The ratio is median over median; both sides "
-        "were measured in this run, in turn (A B, B A, …). Targets are the design's; nothing is judged here.",
+        "were measured in this run, in turn (A B, B A, …). Targets are the design's.",
     ]
     for section in report.sections:
         lines += ["", *_section_lines(section)]

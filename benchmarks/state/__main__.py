@@ -82,7 +82,7 @@ def _kishu(wanted: str | None, home: Path, remarks: list[str]) -> str | None:
 def _announced(name: str, measure: Callable[[], list[Section]]) -> list[Section]:
     begin = time.monotonic()
     _say(f"{name} …")
-    sections = measure()
+    sections = [verdict.named(section) for section in measure()]
     _say(f"{name}: {time.monotonic() - begin:.0f} s")
     return sections
 

@@ -1,11 +1,11 @@
 """The targets read against a run."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from benchmarks.figures import Figure, Report
+from benchmarks.figures import Figure, Report, Section
 from benchmarks.state.targets import TARGETS, Target
 from benchmarks.stats import ratio, summarise
 
@@ -33,6 +33,17 @@ def verdicts(report: Report) -> list[Verdict]:
     """One for each target."""
     figures = [figure for section in report.sections for figure in section.figures]
     return [_judge(target, figures) for target in TARGETS]
+
+
+def named(section: Section) -> Section:
+    """A section whose figures say what was promised of them."""
+    figures = [
+        replace(
+            it, target="; ".join(target.says for target in TARGETS if fnmatchcase(it.key, target.keys)) or "–"
+        )
+        for it in section.figures
+    ]
+    return replace(section, figures=figures)
 
 
 def _judge(target: Target, figures: Sequence[Figure]) -> Verdict:

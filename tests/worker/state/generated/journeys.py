@@ -6,6 +6,7 @@ elsewhere after every cell; warm and never looked at before its end.
 
 import random
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise, zip_longest
@@ -16,6 +17,9 @@ from programs import Sitting
 _VARYING = re.compile(
     r"0x[0-9a-f]+|^(CPU times|Wall time|time):? .*$|^.* per loop .*$|/ipykernel_\d+/", re.MULTILINE
 )
+
+_SHRINKING = 60.0
+"""Seconds to make a program smaller."""
 
 
 class Lab:
@@ -98,11 +102,11 @@ class Lab:
         return f"=== {program.seed}: run.py --only {program.seed}\n{text}\n--- {found}\n"
 
     def _shrink(self, program: Sitting) -> Sitting:
-        cut = True
+        cut, ends = True, time.monotonic() + _SHRINKING
         while cut:
             cut = False
             for smaller in program.smaller():
-                if self.difference(smaller):
+                if time.monotonic() < ends and self.difference(smaller):
                     program, cut = smaller, True
                     break
         return program

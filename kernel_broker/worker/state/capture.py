@@ -3,11 +3,11 @@
 import types
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 from kernel_broker.worker.state.chunks import Chunks
 from kernel_broker.worker.state.definitions import Definitions, fingerprint
 from kernel_broker.worker.state.graph import Dumped, GraphWriter, Root
+from kernel_broker.worker.state.pickling.modules import find_home, is_static
 from kernel_broker.worker.state.preview import describe
 from kernel_broker.worker.state.reach import Reach
 from kernel_broker.worker.state.sharing import Sharing
@@ -41,8 +41,16 @@ class Capture:
         self._writer = writer
         self._definitions = definitions
         self._roots = {root.label: root for root in roots}
-        self._atoms = {label for label, root in self._roots.items() if _is_atom(label, root.value)}
         self._ids = {label: id(root.value) for label, root in self._roots.items()}
+        self._atoms = {
+            label
+            for label, root in self._roots.items()
+            if (
+                unit.atoms
+                if (unit := table.units.get(label)) is not None and table.ids.get(label) == self._ids[label]
+                else _is_atom(root, definitions)
+            )
+        }
         self._bound = [label for label, found in self._ids.items() if table.ids.get(label) != found]
         self._gone = [label for label in table.ids if label not in self._ids]
         self._taken: dict[str, None] = {}
@@ -82,10 +90,13 @@ class Capture:
             label = queue.pop()
             if label in self._taken:
                 continue
+            if label in self._atoms:
+                self._taken[label] = None
             unit = self._table.units.get(label)
             if unit is None or unit.atoms:
                 if label not in self._atoms:
                     self._take((label,))
+                queue += self._meant_by(label)
                 continue
             self._replaced[id(unit)] = unit
             if not self._is_unchanged(unit):
@@ -98,6 +109,13 @@ class Capture:
                 return
             queue += self._table.labels_of(unit.reach.names)
             queue += [_DEFINITION + uid for uid in unit.used]
+
+    def _meant_by(self, label: str) -> list[str]:
+        """The definitions that a label stood for, and stands for now."""
+        uids = {self._table.meant.get(label)}
+        if label in self._atoms:
+            uids.add(self._definitions.known_uid(self._roots[label].value))
+        return [_DEFINITION + uid for uid in uids if uid is not None]
 
     def _is_unchanged(self, unit: Unit) -> bool:
         """Whether it is a plain function as it was: there is no need to write it to see that."""
@@ -190,6 +208,12 @@ class Capture:
         self._check(gone.values(), limit)
         come = [self._encode(group, dumped, chunks) for group, dumped in self._dumps.items()]
         table.ids = self._ids
+        for label in self._bound:
+            uid = self._definitions.known_uid(self._roots[label].value)
+            if uid is None:
+                table.meant.pop(label, None)
+            else:
+                table.meant[label] = uid
         same = {unit.labels: unit for unit in gone.values()}
         fresh = [unit for unit in come if unit.labels not in same or same[unit.labels].record != unit.record]
         kept = {unit.labels for unit in come} - {unit.labels for unit in fresh}
@@ -288,8 +312,14 @@ def unused(table: Table) -> list[Unit]:
     ]
 
 
-def _is_atom(label: str, value: Any) -> bool:
+def _is_atom(root: Root, definitions: Definitions) -> bool:
+    """Whether a root is a small immutable value, or a mere reference to a module or a definition."""
+    value = root.value
     kind = type(value)
-    if kind not in _ATOMS or not label.startswith(("v:", "o:")):
+    if not root.label.startswith(("v:", "o:")):
         return False
-    return kind not in (str, bytes) or len(value) <= _ATOM_BYTES
+    if kind is str or kind is bytes:
+        return len(value) <= _ATOM_BYTES
+    if kind is types.FunctionType:
+        return definitions.holds(value) or find_home(value) is not None
+    return kind in _ATOMS or kind is type or (kind is types.ModuleType and is_static(value, value.__name__))

@@ -12,7 +12,8 @@ _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 class Definitions:
     """The definitions of one session, by identifier and by object."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._namespace = namespace
         self.made: dict[str, Any] = {}
         self._uids: dict[int, str] = {}
         self._next = 1
@@ -31,13 +32,19 @@ class Definitions:
         self._uids[id(found)] = uid
         self._next = max(self._next, int(uid) + 1)
 
+    def known_uid(self, found: Any) -> str | None:
+        """The identifier of an object, None if it is no definition."""
+        return self._uids.get(id(found))
+
     def knows(self, found: Any) -> bool:
         """Whether an object has become a definition."""
         return id(found) in self._uids
 
     def holds(self, function: types.FunctionType) -> bool:
         """Whether a function is a definition, or may become one."""
-        return id(function) in self._uids or is_plain(function)
+        if id(function) in self._uids:
+            return True
+        return function.__globals__ is self._namespace and is_plain(function)
 
     def reserve(self, uids: Any) -> None:
         """Never give these identifiers to anything else."""
@@ -51,11 +58,16 @@ class Definitions:
 
 def is_plain(function: types.FunctionType) -> bool:
     """Whether a function is no more than its code: nothing in it can be shared, or change unseen."""
-    if function.__closure__ or function.__dict__:
+    if function.__closure__ or function.__dict__ or _is_method(function):
         return False
     return all(type(item) in _ATOMS for item in function.__defaults__ or ()) and all(
         type(item) in _ATOMS for item in (function.__kwdefaults__ or {}).values()
     )
+
+
+def _is_method(function: types.FunctionType) -> bool:
+    """Whether it was defined in a class, which then brings it along."""
+    return "." in function.__qualname__.rpartition("<locals>.")[2]
 
 
 def fingerprint(function: types.FunctionType) -> Any:

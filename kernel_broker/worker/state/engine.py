@@ -1,7 +1,6 @@
 """The state engine: takes a session's state after a cell, and brings it back in another process."""
 
 import gc
-import sys
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -47,7 +46,7 @@ class StateEngine:
         self._calm = Calm()
         self._registry = Registry(shell, self._calm)
         self._namespace = Namespace(shell, self._registry.history)
-        self._definitions = Definitions()
+        self._definitions = Definitions(shell.user_ns)
         self._writer = graph.GraphWriter(self._live, self._definitions, self._cell_of)
         self._committed = self._pending = Table()
         self._cells: dict[tuple[int, str], int | None] = {}
@@ -178,8 +177,20 @@ class StateEngine:
         seen = self.watch.reach()
         if seen.anything and (seen.names & _NAMESPACE_NAMES or not seen.names):
             space = self._shell.user_ns
-            self._held = any(_keeps(holder, space) for holder in gc.get_referrers(space))
+            holders = gc.get_referrers(space)  # asked here: a generator's own cell would be among them
+            self._held = any(map(self._is_users, holders))
         return self._held
+
+    def _is_users(self, holder: Any) -> bool:
+        """Whether something that refers to the namespace is a container of the user's."""
+        if not isinstance(holder, dict | list | tuple | set | types.CellType):
+            return False
+        shell = self._shell
+        kernel = getattr(shell, "kernel", None)
+        owners = [vars(it) for it in (shell, kernel, getattr(kernel, "parent", None)) if it is not None]
+        known = [shell.ns_table, *owners, *(owner.get("_trait_values") for owner in owners)]
+        known += self._writer.seeds.values()
+        return all(holder is not it for it in known)
 
     def _refuse(self, error: TooLarge) -> Delta:
         self._pending = Table()
@@ -221,18 +232,6 @@ def _without(gone: list[Unit], come: list[Unit], idle: list[Unit]) -> tuple[list
     new = {id(unit) for unit in come}
     went = [unit for unit in idle if id(unit) not in new]
     return [*gone, *went], [unit for unit in come if id(unit) not in useless]
-
-
-def _keeps(holder: Any, space: dict[str, Any]) -> bool:
-    """Whether something that refers to the namespace is a container of the user's."""
-    if holder is space:
-        return True
-    if isinstance(holder, types.FunctionType | types.ModuleType | types.FrameType):
-        return False
-    if not isinstance(holder, dict | list | tuple | set | types.CellType):
-        return False
-    shell = sys.modules["IPython"].get_ipython()
-    return holder is not getattr(shell, "__dict__", None)
 
 
 def _tag(sealed: bytes) -> str:

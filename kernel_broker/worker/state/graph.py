@@ -52,6 +52,8 @@ class Dumped:
     reach: Reach
     memo: Callable[[], dict[int, tuple[int, Any]]]
     """Every object in it, by id; costs time."""
+    known: int
+    """About how many bytes that takes."""
 
     @property
     def size(self) -> int:
@@ -150,6 +152,7 @@ class GraphWriter:
             pickler.used,
             pickler.reach,
             pickler.memo.copy,
+            sys.getsizeof(pickler),
         )
 
 

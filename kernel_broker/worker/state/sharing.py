@@ -25,8 +25,8 @@ _IMMATERIAL = _ATOMS | {
 """Types whose instances are never told apart by who they are."""
 
 _TYPE_VARIABLES = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
-_FLAT = 1000
-"""Containers of at least this many items are worth a look whether they hold nothing but atoms."""
+_MUCH = 2**18
+"""Of a dump that knows so much, it is worth a look whether it is a container of nothing but atoms."""
 
 
 class Sharing:
@@ -86,7 +86,7 @@ def _is_numpy_constant(kind: type) -> bool:
 
 
 def _objects(roots: Sequence[Root], dumped: Dumped) -> dict[int, tuple[int, Any]]:
-    if len(roots) == 1 and _is_flat(roots[0].value):
+    if dumped.known > _MUCH and len(roots) == 1 and _is_flat(roots[0].value):
         return {id(roots[0].value): (0, roots[0].value)}
     return dumped.memo()
 
@@ -94,7 +94,7 @@ def _objects(roots: Sequence[Root], dumped: Dumped) -> dict[int, tuple[int, Any]
 def _is_flat(value: Any) -> bool:
     """Whether a large container holds only atoms: then it alone can be shared."""
     kind = type(value)
-    if kind not in (list, dict, set) or len(value) < _FLAT:
+    if kind not in (list, dict, set):
         return False
     if kind is dict:
         return set(map(type, value.values())) <= _ATOMS and set(map(type, value)) <= _ATOMS

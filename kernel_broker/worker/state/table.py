@@ -30,6 +30,9 @@ class Table:
     files: frozenset[str] = frozenset()
     """Chunks that the working files refer to."""
 
+    meant: dict[str, str] = field(default_factory=dict)
+    """The definition that each label stands for, if it does for one."""
+
     def successor(self) -> "Table":
         """A table to be changed while this one stays as it is."""
         return Table(
@@ -42,6 +45,7 @@ class Table:
             dict(self.entries),
             dict(self.prints),
             self.files,
+            dict(self.meant),
         )
 
     def all_units(self) -> list[Unit]:

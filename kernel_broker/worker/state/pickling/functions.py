@@ -33,7 +33,7 @@ def reduce_function(pickler: Any, function: types.FunctionType) -> Any:
     if home is not None:
         pickler.note_module(home[0])
         return NotImplemented
-    if function.__globals__ is pickler.namespace and pickler.definitions.holds(function):
+    if pickler.definitions.holds(function):
         return pickler.define(function, _reduce_by_value)
     return _reduce_by_value(pickler, function, None)
 

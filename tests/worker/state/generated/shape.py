@@ -28,7 +28,7 @@ _MADE_BY_PYTHON = frozenset(
     "__dict__ __weakref__ __module__ __slotnames__ _abc_impl __abstractmethods__ __dataclass_params__".split()
 )
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_ITERATORS = (type(iter([])), type(iter(())), type(reversed([])), type(iter("")))
+_ITERATORS = (type(iter(int, 1)), type(iter([])), type(iter(())), type(reversed([])), type(iter("")))
 _LIVE = (
     types.GeneratorType,
     types.CoroutineType,

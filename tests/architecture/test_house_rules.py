@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*(ROOT / "kernel_broker").rglob("*.py"), *(ROOT / "kernel_manager").rglob("*.py")])
 MAY_HAVE_CODE = {"kernel_manager/__init__.py", "kernel_broker/__init__.py"}
 TOP_LEVEL = {
-    "kernel_broker", "kernel_manager", "images", "knative", "tests", "benchmarks", "examples",
+    "kernel_broker", "kernel_manager", "images", "knative", "tests", "benchmarks", "examples", "docs",
     "pyproject.toml", "Dockerfile", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
 }  # fmt: skip
 

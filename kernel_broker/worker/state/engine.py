@@ -113,9 +113,9 @@ class StateEngine:
 
     def _capture(self, sink: Sink, everything: bool) -> Delta:
         before = self._committed
+        self._writer.begin()
         everything = everything or self._pending is not before or self._holds_namespace()
         table = before.successor()
-        self._writer.begin()
         capture = Capture(table, self._roots(), self._writer, self._definitions)
         chunks = Chunks(self._key, before.chunks, sink)
         with graph.undisturbed():

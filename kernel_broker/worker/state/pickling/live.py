@@ -82,6 +82,7 @@ class LiveObjects:
         """As they are before a cell puts a stream of its own in their place."""
 
         self._parts = {id(part): part for part in parts_of(shell)}
+        self._found: dict[int, Any] = {}
         self.numbers: dict[int, int] = {}
         """Numbers of the live objects that pickle asks about, by id: as of the last `look`."""
 
@@ -103,6 +104,7 @@ class LiveObjects:
     def look(self) -> dict[int, tuple[int, Any]]:
         """Find out where the live objects are now; the memo that picklers start with."""
         found = {number: getter(self._shell) for number, getter in LIVE.items()} | self._streams
+        self._found = found  # held, so that their ids stay their own
         self.numbers = {
             id(item): number for number, item in found.items() if number not in SEEDS and item is not None
         }

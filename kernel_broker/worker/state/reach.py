@@ -12,7 +12,7 @@ from dataclasses import dataclass
 ESCAPES = frozenset(
     """
     globals locals vars eval exec __import__ import_module run_path run_module __main__ modules __builtins__
-    _getframe currentframe f_globals f_locals f_back tb_frame gi_frame cr_frame ag_frame __globals__
+    _getframe currentframe f_globals f_locals f_back tb_frame gi_frame cr_frame ag_frame __globals__ builtins
     get_objects get_referrers get_referents __subclasses__ testmod getmembers settrace setprofile
     pickle cloudpickle dill joblib shelve read_pickle
     from_address from_buffer py_object pythonapi user_ns user_global_ns user_module

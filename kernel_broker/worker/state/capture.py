@@ -180,9 +180,9 @@ class Capture:
             kept += homeless[:room]
             del homeless[:room]
             if kept:
-                self._dump(tuple(kept))
+                self._follow(self._dump(tuple(kept)))
         for start in range(0, len(homeless), _ATOMS_TOGETHER):
-            self._dump(tuple(homeless[start : start + _ATOMS_TOGETHER]))
+            self._follow(self._dump(tuple(homeless[start : start + _ATOMS_TOGETHER])))
         self._replaced.update(dirty)
 
     def _is_home(self, label: str) -> bool:

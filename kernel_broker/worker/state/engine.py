@@ -51,6 +51,7 @@ class StateEngine:
         self._committed = self._pending = Table()
         self._cells: dict[tuple[int, str], int | None] = {}
         self._held = False
+        self._restless = False
         self._file_entries: dict[str, bytes] = {}
         self.watch = Watch(shell)
 
@@ -86,7 +87,8 @@ class StateEngine:
     def capture(self, sink: Sink, everything: bool = False) -> Delta:
         """The difference to the last acknowledged capture. Never raises: what fails is pinned.
 
-        With `everything`, all is looked at again; else what the code that ran could reach.
+        With `everything`, all is looked at again, now and the next time (a thread that runs now may have ended
+        by then); else what the code that ran could reach.
         """
         with self._calm:
             try:
@@ -101,7 +103,9 @@ class StateEngine:
 
     def verify(self, sink: Sink) -> Delta:
         """The same as `capture` of everything: finds changes that nothing gave a hint of."""
-        return self.capture(sink, everything=True)
+        delta = self.capture(sink, everything=True)
+        self._restless = False
+        return delta
 
     def acknowledge(self) -> None:
         """The last capture was committed: from now on only what differs from it is handed over."""
@@ -114,7 +118,8 @@ class StateEngine:
     def _capture(self, sink: Sink, everything: bool) -> Delta:
         before = self._committed
         self._writer.begin()
-        everything = everything or self._pending is not before or self._holds_namespace()
+        restless, self._restless = self._restless, everything
+        everything = everything or restless or self._pending is not before or self._holds_namespace()
         table = before.successor()
         capture = Capture(table, self._roots(), self._writer, self._definitions)
         chunks = Chunks(self._key, before.chunks, sink)

@@ -159,7 +159,9 @@ class _Child:
     def _commit(self, refused: bool) -> Stored | None:
         new: dict[str, bytes] = {}
         with self._plant(self._shell.user_ns):
-            delta = self._engine.capture(lambda name, data: new.update({name: bytes(data)}))
+            delta = self._engine.capture(
+                lambda name, data: new.update({name: bytes(data)}), everything=threading.active_count() > 1
+            )
         unsaved = [pin.reason for pin in delta.pinned if "not saved" in pin.reason]
         assert not unsaved, unsaved
         if refused:

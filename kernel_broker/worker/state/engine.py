@@ -87,8 +87,8 @@ class StateEngine:
     def capture(self, sink: Sink, everything: bool = False) -> Delta:
         """The difference to the last acknowledged capture. Never raises: what fails is pinned.
 
-        With `everything`, all is looked at again, now and the next time (a thread that runs now may have ended
-        by then); else what the code that ran could reach.
+        With `everything`, all is looked at again, now and the next time (a thread that runs now may have
+        ended by then); else what the code that ran could reach.
         """
         with self._calm:
             try:

@@ -239,6 +239,7 @@ STATEMENTS = {
     "weak": ["{W}().grow(2)", "{W}['k'].grow(3)", "{W}['n'] = {N}", "del {N}", "{N} = None", "{W} = {W}", "{W}.add({N})", "{W}()(1)",
              "{N} = {W}()", "{L} = [{W}]", "del {N}; {N} = Node(3)", "{W}.v = {L}", "{W} = weakref.ref({N}, {F})"],
     "arrays": ["{A}[0] = 7", "{A} += 1", "{A}[...] = 2", "{V}[0] = 5", "{V} *= 2", "{A} = {A} * 2", "{A} = {V}", "{V} = {A}[2:]", "{A}.sort()",
+               "{A}.flags.writeable = False", "{A}.shape = -1", "np.add({A}, 1, out={A})", "np.copyto({A}, 3)",
                "{A}[1].append(9)", "{A}[0] = {L}", "{D}['view'] = {A}[:2]", "{N}.data = {A}", "{V}.base[0] = 8", "{A}['f0'] = 4", "{A}.itemset",
                "{A}.fill(4)", "{L}.append({V})", "np.negative({V}, {V})", "{A}[{A} > 1] = 0", "np.random.shuffle({A})", "{A}.real[1] = 6",
                "memoryview({A})[0] = 1.", "{A}[:] = {A}[::-1]", "np.put({A}, 0, 9)", "{A}.ravel()[1] = 4",

@@ -176,8 +176,15 @@ class Exchange:
         for start in range(0, len(ids), _AT_ONCE):
             batch = ids[start : start + _AT_ONCE]
             self._channel.send(Frame("fetch", {"ids": list(batch)}))
-            for _ in batch:
-                frame = self._answers.get()
-                if frame.head.get("failure") is not None:
-                    raise StateUnavailable(frame.head["failure"])
-                yield frame.parts[0] if frame.head["found"] else None
+            coming = len(batch)
+            try:
+                while coming:
+                    frame = self._answers.get()
+                    coming -= 1
+                    if frame.head.get("failure") is not None:
+                        coming = 0
+                        raise StateUnavailable(frame.head["failure"])
+                    yield frame.parts[0] if frame.head["found"] else None
+            finally:
+                for _ in range(coming):  # whoever asks next must not be given these
+                    self._answers.get()

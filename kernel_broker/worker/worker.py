@@ -35,6 +35,7 @@ from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.past import Past
 from kernel_broker.worker.state.engine import Pin, StateEngine
 from kernel_broker.worker.state.errors import StateError
+from kernel_broker.worker.state.reach import words_of
 
 _QUIET_SECONDS = 0.25
 _BROKEN = 70
@@ -176,8 +177,8 @@ class Worker:
         failure = None
         if self._commits is not None:
             await self._commits.calm()
-        self._note_expressions(frame)
         try:
+            self._prepare(frame)
             await self._kernel.shell_main(None, to_wire(tuple(frame.parts)))
         except Exception:  # the broker must hear of the end of every request
             failure = traceback.format_exc()
@@ -188,11 +189,19 @@ class Worker:
         except Exception:  # user code has broken what this process stands on: better none than a silent one
             os._exit(_BROKEN)
 
-    def _note_expressions(self, frame: Frame) -> None:
-        """Expressions that are evaluated after the cell reach variables as code does."""
-        if self._engine is not None and frame.head["type"] == "execute_request":
+    def _prepare(self, frame: Frame) -> None:
+        """Load what a request needs; a cell does so by itself, but not the expressions evaluated after it."""
+        if self._engine is None:
+            return
+        kind = frame.head["type"]
+        if kind == "execute_request":
+            self._engine.prepare()
             for expression in json.loads(frame.parts[3]).get("user_expressions", {}).values():
                 self._engine.watch.note_source(str(expression))
+        elif kind in ("complete_request", "inspect_request"):
+            self._engine.require(words_of([str(json.loads(frame.parts[3]).get("code", ""))]))
+        elif kind.startswith("comm_"):
+            self._engine.require()
 
     def _finish(self, msg_id: str, stateful: bool, failure: str | None) -> None:
         """Tell the broker that a request is done, with what it changed."""

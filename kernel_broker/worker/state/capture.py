@@ -35,8 +35,14 @@ class Capture:
     """Brings a table up to date with the objects of the process."""
 
     def __init__(
-        self, table: Table, roots: Iterable[Root], writer: GraphWriter, definitions: Definitions
+        self,
+        table: Table,
+        roots: Iterable[Root],
+        writer: GraphWriter,
+        definitions: Definitions,
+        absent: frozenset[str] = frozenset(),
     ) -> None:
+        """`absent` are labels of variables that are not loaded, and so as they were."""
         self._table = table
         self._writer = writer
         self._definitions = definitions
@@ -53,7 +59,7 @@ class Capture:
         }
         self._bound = [label for label, found in self._ids.items() if table.ids.get(label) != found]
         self._gone = [label for label in table.ids if label not in self._ids]
-        self._taken: dict[str, None] = {}
+        self._taken: dict[str, None] = dict.fromkeys(absent)
         """Labels whose units are written anew."""
         self._replaced: dict[int, Unit] = {}
         self._dumps: dict[Group, Dumped] = {}

@@ -1,6 +1,6 @@
 """Large bytes in pieces, named by their keyed content: an unchanged piece is not sent again."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
 from blake3 import blake3
 
@@ -59,12 +59,17 @@ class Chunks:
 def fill(target: memoryview, names: Sequence[str], fetch: Fetch, key: bytes) -> None:
     """Put the bytes that were cut into `names` where they belong, every piece verified against its name."""
     place = 0
-    for name, piece in zip(names, fetch(names), strict=True):
-        if piece is None:
-            raise StateCorrupt(f"chunk {name} of the state is missing from the store")
-        if name_of(piece, key) != name:
-            raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
-        target[place : place + len(piece)] = piece
-        place += len(piece)
+    pieces = fetch(names)
+    try:
+        for name, piece in zip(names, pieces, strict=True):
+            if piece is None:
+                raise StateCorrupt(f"chunk {name} of the state is missing from the store")
+            if name_of(piece, key) != name:
+                raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
+            target[place : place + len(piece)] = piece
+            place += len(piece)
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()  # now, not when the error is forgotten
     if place != len(target):
         raise StateCorrupt("a part of the state has not the size that was recorded")

@@ -11,6 +11,7 @@ from kernel_broker.worker.state import graph, manifest
 from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.capture import Capture, TooLarge, unused
 from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
+from kernel_broker.worker.state.deferred import Deferred
 from kernel_broker.worker.state.definitions import Definitions
 from kernel_broker.worker.state.delta import Delta, Pin
 from kernel_broker.worker.state.libraries import versions
@@ -53,7 +54,10 @@ class StateEngine:
         self._held = False
         self._restless = False
         self._file_entries: dict[str, bytes] = {}
+        self._deferred = Deferred(shell.user_ns, lambda _: {}, Table)
         self.watch = Watch(shell)
+        self.watch.before = self._before
+        self.watch.before_text = self.require
 
     def restore(self, entries: Mapping[str, bytes], fetch: Fetch) -> list[Pin]:
         """Bring a state back into the shell; returns what was lost.
@@ -66,6 +70,8 @@ class StateEngine:
             lost = self._files.restore(entries, fetch, self._key) if self._files is not None else []
             lost += self._registry.restore_entries(entries, late=False)
             values = restore.load_all()
+            self._deferred = Deferred(self._shell.user_ns, restore.load, lambda: self._committed)
+            values |= self._deferred.adopt(restore.waiting)
             self._namespace.restore_results(values)
             lost += self._registry.restore_roots(values)
             self._namespace.restore(values)
@@ -80,9 +86,38 @@ class StateEngine:
             if self._files is not None:
                 table.refer(self._files.names(entries))
             table.ids = {root.label: id(root.value) for root in self._roots()}
+            table.meant = {
+                label: uid
+                for label, value in values.items()
+                if (uid := self._definitions.known_uid(value)) is not None
+            }
             self._committed = self._pending = table
             self.watch.clear()
         return lost + restore.lost
+
+    def require(self, words: Iterable[str] | None = None) -> None:
+        """Load the variables among some words, all if none are given. Raises `StateError`."""
+        with self._calm:
+            if words is None or self._pending is not self._committed:
+                self._deferred.load(None)
+            else:
+                self._deferred.before_text(words)
+
+    def prepare(self) -> None:
+        """Load what may run before or after any cell. Raises `StateError`."""
+        if self._deferred.labels():
+            with self._calm:
+                self._deferred.before_request(self._registry.reaching(unasked=True))
+
+    def _before(self, code: types.CodeType) -> None:
+        """Load what code that is about to run may reach."""
+        if not self._deferred.labels():
+            return
+        with self._calm:
+            if self._pending is not self._committed:
+                self._deferred.load(None)
+            else:
+                self._deferred.before(code, self._registry.reaching(unasked=True))
 
     def capture(self, sink: Sink, everything: bool = False) -> Delta:
         """The difference to the last acknowledged capture. Never raises: what fails is pinned.
@@ -121,7 +156,8 @@ class StateEngine:
         restless, self._restless = self._restless, everything
         everything = everything or restless or self._pending is not before or self._holds_namespace()
         table = before.successor()
-        capture = Capture(table, self._roots(), self._writer, self._definitions)
+        absent = self._deferred.labels()
+        capture = Capture(table, self._roots(), self._writer, self._definitions, absent)
         chunks = Chunks(self._key, before.chunks, sink)
         with graph.undisturbed():
             capture.look(self.watch.reach(), self._registry.reaching(unasked=self.watch.ran), everything)

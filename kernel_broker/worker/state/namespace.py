@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kernel_broker.worker.state.deferred import StandIn
 from kernel_broker.worker.state.graph import Root
 from kernel_broker.worker.state.providers.history import History
 
@@ -34,7 +35,9 @@ class Namespace:
         roots = [
             Root(_VARIABLE + name, name, value)
             for name, value in named
-            if own.get(name, self) is not value and not (name[:1] == "_" and _is_result(name, value, results))
+            if own.get(name, self) is not value
+            and type(value) is not StandIn
+            and not (name[:1] == "_" and _is_result(name, value, results))
         ]
         roots += [
             Root(f"{_RESULT_LABEL}{number}", f"Out[{number}]", value) for number, value in results.items()

@@ -6,7 +6,7 @@ gets at variables in other ways (`globals()`, `exec`, frames …) *escapes* the 
 
 import re
 import types
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 ESCAPES = frozenset(
@@ -127,9 +127,9 @@ def of_source(source: str) -> Reach:
     return of_code(code)
 
 
-def mentioned(code: types.CodeType, known: Container[str]) -> set[str]:
-    """Those of the known names that occur in the code or in its texts: libraries look names up in texts."""
+def mentioned(code: types.CodeType) -> set[str]:
+    """All identifiers in code and in its texts: libraries look names up in texts."""
     names: set[str] = set()
     texts: list[str] = []
     _gather(code, names, texts)
-    return {name for name in names | words_of(texts) if name in known}
+    return names | words_of(texts)

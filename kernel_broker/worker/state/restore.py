@@ -6,6 +6,7 @@ from typing import Any
 from kernel_broker.worker.state import graph, units
 from kernel_broker.worker.state.ahead import Ahead
 from kernel_broker.worker.state.chunks import Fetch
+from kernel_broker.worker.state.deferred import can_wait
 from kernel_broker.worker.state.definitions import Definitions
 from kernel_broker.worker.state.delta import Pin
 from kernel_broker.worker.state.loading import Blob, Source
@@ -33,12 +34,13 @@ class Restore:
         stored = [units.decode(record) for record in self.table.pages.load(entries)]
         self.table.replace((), [it.unit for it in stored])
         self._stored = {label: it for it in stored for label in it.unit.labels}
+        self.waiting = {label for label, it in self._stored.items() if can_wait(it.unit, it.types)}
         definitions.reserve(
             label.removeprefix(_DEFINITION) for label in self._stored if label.startswith(_DEFINITION)
         )
 
     def load_all(self) -> dict[str, Any]:
-        """Every root by its label."""
+        """Every root by its label, but for those that can wait."""
         direct, self._fetch = self._fetch, (ahead := Ahead(self._fetch, self._expected()))
         try:
             return self._load_all()
@@ -48,22 +50,23 @@ class Restore:
 
     def _expected(self) -> list[str]:
         """The chunks that loading everything asks for, in about that order."""
-        found = {id(it): it for it in self._stored.values()}.values()
+        found = {id(it): it for label, it in self._stored.items() if label not in self.waiting}.values()
         return [name for it in found for part in [it.stream, *it.buffers, *it.blobs] for name in part[1]]
 
     def _load_all(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for label in self._stored:
-            if label in values or label.startswith(_DEFINITION):
+            if label in values or label in self.waiting or label.startswith(_DEFINITION):
                 continue
-            values |= self._load(label)
+            values |= self.load(label)
         for label in self._stored:
             uid = label.removeprefix(_DEFINITION)
             if label.startswith(_DEFINITION) and uid not in self._definitions.made:
-                self._load(label)
+                self.load(label)
         return values
 
-    def _load(self, label: str) -> dict[str, Any]:
+    def load(self, label: str) -> dict[str, Any]:
+        """The roots that are stored with one."""
         stored = self._stored[label]
         size, names = stored.stream
         stream = self._blob(size, names).read() if names else stored.inline
@@ -75,7 +78,7 @@ class Restore:
 
     def _define(self, uid: str) -> None:
         """Load a definition, which registers itself; of one that fails, the tombstone."""
-        values = self._load(_DEFINITION + uid)
+        values = self.load(_DEFINITION + uid)
         self._definitions.made.setdefault(uid, values[_DEFINITION + uid])
 
     def _buffers(self, stored: units.Stored) -> Iterator[bytearray]:

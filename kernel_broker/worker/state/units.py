@@ -90,6 +90,8 @@ class Stored:
     stream: tuple[int, list[str]]
     blobs: list[tuple[int, list[str]]]
     buffers: list[tuple[int, list[str]]]
+    types: list[str]
+    """Of the variables in it."""
 
 
 def decode(record: bytes) -> Stored:
@@ -109,7 +111,8 @@ def decode(record: bytes) -> Stored:
         head.get("size", 0),
         head.get("atoms", False),
     )
-    return Stored(unit, inline, (size, stream), blobs, buffers)
+    types = [kind for _, kind, *_ in head.get("variables", ())]
+    return Stored(unit, inline, (size, stream), blobs, buffers, types)
 
 
 class Pages:

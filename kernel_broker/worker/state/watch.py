@@ -5,7 +5,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from kernel_broker.worker.state.reach import ANYWHERE, NOWHERE, Reach, of_code, of_source
+from kernel_broker.worker.state.reach import ANYWHERE, NOWHERE, Reach, of_code, of_source, words_of
 
 
 class Watch:
@@ -17,11 +17,19 @@ class Watch:
         self.ran = False
         self.before: Callable[[types.CodeType], None] = lambda _: None
         """Called before code runs."""
+        self.before_text: Callable[[set[str]], None] = lambda _: None
+        """Called before an expression with these words is evaluated."""
         original = shell.run_code
 
         async def run_code(code_obj: Any, result: Any = None, *, async_: bool = False) -> Any:
             self.note(of_code(code_obj))
-            self.before(code_obj)
+            try:
+                self.before(code_obj)
+            except Exception as error:  # what it needs cannot be had from the store now
+                if result is not None:
+                    result.error_in_exec = error
+                shell.showtraceback((type(error), error, error.__traceback__))
+                return True
             return await original(code_obj, result, async_=async_)
 
         self._wrapper = shell.run_code = run_code
@@ -34,6 +42,7 @@ class Watch:
     def note_source(self, source: str) -> None:
         """An expression is evaluated."""
         self.note(of_source(source))
+        self.before_text(words_of([source]))
 
     def reach(self) -> Reach:
         """What ran; anything, if the shell's way of running code was replaced, or somebody looks on."""

@@ -70,6 +70,7 @@ def reduce_module(pickler: Any, module: types.ModuleType) -> Any:
     if name == "__main__" or (name is not None and is_static(module, name)):
         pickler.note_module(name)
         return import_module, (name,)
+    pickler.note_names(("modules",))
     state = {key: value for key, value in vars(module).items() if key != "__builtins__"}
     own_name = state.get("__name__", "")  # `%run` takes it away
     return new_module, (type(module), own_name, name), state, None, None, fill_module

@@ -2,7 +2,7 @@
 
 import pickle
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -103,6 +103,10 @@ class StatePickler(pickle.Pickler):
         reach = of_code(code)
         if reach.anything or not reach.names <= self.reach.names:
             self.reach = self.reach | reach
+
+    def note_names(self, names: Iterable[str]) -> None:
+        """Remember that loading the stream, or what is in it, has to do with what these names stand for."""
+        self.reach = self.reach | Reach(frozenset(names))
 
     def blob(self, memory: memoryview) -> BlobMark:
         """Leave a large buffer out of the stream; what stands for it there."""

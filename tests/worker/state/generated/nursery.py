@@ -131,6 +131,7 @@ class _Child:
         shell.showtraceback = self._show_error
         if stored is not None and stored.entries:
             self._engine.restore(stored.entries, stored.fetch)
+            self._engine.require()
 
     def run(self, cells: Sequence[str], refused: Sequence[bool]) -> Leg:
         leg = Leg(shape_of(self._shell), [])

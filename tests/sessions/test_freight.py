@@ -133,7 +133,7 @@ def test_a_store_that_does_not_answer_is_an_error_where_chunks_are_asked_for(
     redis.start()
 
 
-def test_a_store_that_gives_no_chunks_while_a_session_wakes_is_told(
+def test_a_store_that_gives_no_chunks_is_told_in_the_cell_that_needs_them(
     make_redis_server: Callable[..., RedisServer], make_broker: Callable[..., Broker]
 ) -> None:
     redis = make_redis_server()
@@ -143,8 +143,8 @@ def test_a_store_that_gives_no_chunks_while_a_session_wakes_is_told(
     broker.call(session_id, "evict")
     with redis.client() as client:
         client.execute_command("ACL", "SETUSER", "default", "-mget")
-        answer = broker.execute(session_id, DIGEST)
-        assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+        answer = broker.execute(session_id, DIGEST).json()
+        assert (answer["status"], answer["error"]["ename"]) == ("error", "StateUnavailable")
         client.execute_command("ACL", "SETUSER", "default", "+mget")
     assert broker.text(session_id, DIGEST) == digest
 

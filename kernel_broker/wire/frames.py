@@ -5,16 +5,15 @@ then the head (a JSON object whose `kind` names the frame) and the parts. No I/O
 take frames (the shape of h11).
 """
 
-import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from kernel_broker.wire.text import from_json, to_json
+
 MAGIC = b"SIK1"
-_to_json = json.JSONEncoder(separators=(",", ":")).encode  # bound here: user code may replace json.dumps
-_from_json = json.JSONDecoder().decode
 _PREFIX = struct.Struct("!4sII")
 _LENGTH = struct.Struct("!Q")
 
@@ -38,7 +37,7 @@ class Frame:
 
 def encode(frame: Frame) -> list[bytes]:
     """The frame as buffers to write in order (parts are not copied)."""
-    head = _to_json({**frame.head, "kind": frame.kind}).encode()
+    head = to_json({**frame.head, "kind": frame.kind}).encode()
     lengths = b"".join(_LENGTH.pack(len(part)) for part in frame.parts)
     return [_PREFIX.pack(MAGIC, len(head), len(frame.parts)) + lengths + head, *frame.parts]
 
@@ -94,7 +93,7 @@ class FrameDecoder:
 
 def _read_head(raw: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        head = _from_json(raw.decode())
+        head = from_json(raw)
     except ValueError as error:
         raise FrameError("frame head is not JSON") from error
     except RecursionError as error:

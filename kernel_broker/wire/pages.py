@@ -5,11 +5,12 @@ relative, its parts joined by `/`; a byte that is no UTF-8 stands in it as Pytho
 The content of a file is cut every `PIECE` bytes, and each piece is a chunk.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from kernel_broker.wire.text import from_json, to_json
 
 PREFIX: Final = "files/"
 """Entries of a state that start so are pages."""
@@ -87,13 +88,13 @@ def chunks_of(entries: Mapping[str, bytes]) -> set[str]:
 def encode_page(records: Iterable[FileRecord]) -> bytes:
     """The page of these records."""
     files = [_to_json(record) for record in sorted(records, key=lambda record: record.path)]
-    return json.dumps({"format": FORMAT, "files": files}, separators=(",", ":")).encode()
+    return to_json({"format": FORMAT, "files": files}).encode()
 
 
 def decode_page(data: bytes) -> list[FileRecord]:
     """The records of a page; raises `PageError`."""
     try:
-        document = json.loads(data)
+        document = from_json(data)
         if document["format"] != FORMAT:
             raise PageError(f"a page of files has format {document['format']!r}; this version reads {FORMAT}")
         return [_from_json(item) for item in document["files"]]

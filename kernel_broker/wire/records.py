@@ -4,9 +4,10 @@ A page is records, each led by its length (4 bytes, big-endian). A record is the
 (4 bytes), the header (JSON), and a stream that only the worker can read.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+
+from kernel_broker.wire.text import from_json, to_json
 
 PREFIX: Final = "units/"
 """Entries of a state that start so are pages of records."""
@@ -33,14 +34,14 @@ def join_page(records: Iterable[bytes]) -> bytes:
 def split_record(record: bytes) -> tuple[dict[str, Any], bytes]:
     """The header, and the stream if it is in the record. Raises `ValueError`."""
     end = _LENGTH + int.from_bytes(record[:_LENGTH], "big")
-    header = json.loads(record[_LENGTH:end])
+    header = from_json(record[_LENGTH:end])
     return dict(header), record[end:]
 
 
 def join_record(header: Mapping[str, Any], stream: bytes | memoryview) -> bytes:
     """A record; members of the header that are empty are left out."""
     told = {name: value for name, value in header.items() if value}
-    head = json.dumps(told, separators=(",", ":")).encode()
+    head = to_json(told).encode()
     return b"".join((len(head).to_bytes(_LENGTH, "big"), head, stream))
 
 

@@ -5,7 +5,6 @@ Only what assumes a socket is overridden; every message is handled by ipykernel'
 
 import asyncio
 import fcntl
-import json
 import os
 import queue
 import struct
@@ -23,6 +22,7 @@ from jupyter_client.session import DELIM
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 
+from kernel_broker.wire.text import from_json
 from kernel_broker.worker.debug import DebugLink
 
 
@@ -31,7 +31,7 @@ def to_wire(parts: tuple[bytes, ...]) -> list[zmq.Frame]:
 
     A Jupyter client's socket has its session's id as identity; user code can see it.
     """
-    ident = str(json.loads(parts[0]).get("session", "")).encode()
+    ident = str(from_json(parts[0]).get("session", "")).encode()
     return [zmq.Frame(part) for part in (ident, DELIM, b"", *parts)]
 
 

@@ -5,7 +5,6 @@ stand-ins turn what is sent into `jupyter` frames on the worker's channel.
 """
 
 import asyncio
-import json
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -15,9 +14,8 @@ from ipykernel.iostream import IOPubThread
 from jupyter_client.session import DELIM
 
 from kernel_broker.wire.frames import Frame
+from kernel_broker.wire.text import from_json
 from kernel_broker.worker.channel import Channel
-
-_from_json = json.JSONDecoder().decode  # bound here: user code may replace json.loads
 
 
 class Outlet:
@@ -36,10 +34,10 @@ class Outlet:
             return
         start = wire.index(DELIM) + 2
         parts = [bytes(part) for part in wire[start:]]
-        msg_type = _from_json(parts[0].decode())["msg_type"]
-        head = {"ch": channel, "type": msg_type, "parent": _from_json(parts[1].decode()).get("msg_id", "")}
+        msg_type = from_json(parts[0])["msg_type"]
+        head = {"ch": channel, "type": msg_type, "parent": from_json(parts[1]).get("msg_id", "")}
         if msg_type == "status":
-            head["state"] = _from_json(parts[3].decode())["execution_state"]
+            head["state"] = from_json(parts[3])["execution_state"]
         self.channel.send(Frame("jupyter", head, parts))
 
 

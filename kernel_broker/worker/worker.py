@@ -8,7 +8,6 @@ and what `exchange`, `commits` and `past` send and get.
 
 import asyncio
 import contextvars
-import json
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ from ipykernel.control import ControlThread
 
 from kernel_broker.wire.frames import Frame
 from kernel_broker.wire.pages import is_page
+from kernel_broker.wire.text import from_json
 from kernel_broker.worker import environment, report
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.channel import Channel
@@ -196,10 +196,10 @@ class Worker:
         kind = frame.head["type"]
         if kind == "execute_request":
             self._engine.prepare()
-            for expression in json.loads(frame.parts[3]).get("user_expressions", {}).values():
+            for expression in from_json(frame.parts[3]).get("user_expressions", {}).values():
                 self._engine.watch.note_source(str(expression))
         elif kind in ("complete_request", "inspect_request"):
-            self._engine.require(words_of([str(json.loads(frame.parts[3]).get("code", ""))]))
+            self._engine.require(words_of([str(from_json(frame.parts[3]).get("code", ""))]))
         elif kind.startswith("comm_"):
             self._engine.require()
 

@@ -24,11 +24,6 @@ LOST = {
         "sqlite3.Connection",
         "lost.in_transaction",
     ),
-    "file within a loop": (
-        "from pathlib import Path\nPath('lines').write_text('a\\n' * 9)\nlost = open('lines')\nnext(lost)",
-        "_io.TextIOWrapper",
-        "next(lost)",
-    ),
 }
 
 

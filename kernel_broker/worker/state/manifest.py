@@ -3,12 +3,12 @@
 import hashlib
 import hmac
 import importlib.util
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel_broker.wire.text import from_json, to_sorted_json
 from kernel_broker.worker.state.errors import StateCorrupt, StateMismatch
 
 NAME = "manifest"
@@ -40,7 +40,7 @@ class Manifest:
             "libraries": self.libraries,
             "entries": self.entries,
         }
-        body = json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+        body = to_sorted_json(document).encode()
         return digest(body, key, NAME) + body
 
 
@@ -52,7 +52,7 @@ def unseal(entries: Mapping[str, bytes], key: bytes) -> Manifest:
     tag, body = sealed[:_SIZE], sealed[_SIZE:]
     if not hmac.compare_digest(tag, digest(body, key, NAME)):
         raise StateCorrupt("the manifest of the state is damaged or was not written by this session")
-    document = json.loads(body)
+    document = from_json(body)
     _check_python(document)
     recorded = document["entries"]
     for name in recorded.keys() | entries.keys():

@@ -10,7 +10,7 @@ from fixtures.state_lab import Bench, Sitting
 from worker.state.programs import read
 from worker.state.test_cases import PROGRAMS, run_all
 
-SECTIONS = ("changes", "identity", "functions", "ipython")
+SECTIONS = ("changes", "identity")
 BIG = "import numpy as np; big = np.arange(400_000); other = np.ones(300_000); small = [1]"
 
 

@@ -186,6 +186,8 @@ def _note(found: dict[_Place, Any], owner: Any, place: _Place, name: str) -> Non
     path = f"{place[1]}.{name}".lstrip(".")
     space = getattr(owner, "__dict__", {})
     value = space[name] if name in space else Absent()
+    if value is None and place[0].partition(".")[0] in sys.stdlib_module_names:
+        return  # a part of the interpreter that is put out of action stays so only in its own process
     if find_home(value) != (place[0], path) and not isinstance(value, types.ModuleType):
         found[place[0], path] = value
 

@@ -59,6 +59,8 @@ def test_a_young_file_is_read_once_more(store: FileStore) -> None:
         assert store.commit().read == 1
         if time.time_ns() - path.stat().st_ctime_ns < TICK:
             break
+    else:
+        pytest.skip("the machine is too busy to look at a file within a tick of its clock")
     store.age()
     assert store.commit().read == 1
     assert store.commit().read == 0

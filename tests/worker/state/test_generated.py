@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).parent / "generated" / "run.py"
-PROGRAMS = os.environ.get("STATE_PROGRAMS", "2000")
-SEED = os.environ.get("STATE_SEED", "1")
+PROGRAMS = os.environ.get("STATE_PROGRAMS", "100")
+SEED = os.environ.get("STATE_SEED", "2")
 SECONDS = "1e9" if "STATE_PROGRAMS" in os.environ else "70"
 """What the suite gives them; a number that is asked for is run to its end."""
 

@@ -37,8 +37,8 @@ MADE = {
           "Data({L})", "{D}.values()", "{D}.keys()", "types.MappingProxyType({D})", "io.StringIO('text')",
           "memoryview(b'ro')", "frozenset([1, 2])", "Colour.RED", "itemgetter(0)", "copy.copy({N})",
           "copy.deepcopy({L})", "[{F}, {M}]", "Counter('aab')", "property({F})"],
-    "W": ["weakref.ref({N})", "weakref.ref({N}, lambda r: {L}.append('gone'))", "weakref.WeakValueDictionary(k={N})",
-          "weakref.WeakSet([{N}])", "weakref.proxy({N})", "weakref.WeakMethod({N}.grow)"],
+    # how long an object lives that only weak references know is not compared: an engine may hold it a little longer
+    "W": ["weakref.WeakSet()", "weakref.WeakValueDictionary()"],
     "T": ["!threaded({L})"],
     "G": ["!generator({L})", "!(x.append(1) for x in [{L}, {L}])"],
     "Q": ["Queue({L})"],
@@ -289,5 +289,5 @@ STATEMENTS = {
              "!import sys; sys.setprofile(None)", "!import asyncio; task = {G}"],
 }  # fmt: skip
 
-WEIGHTS = {"aliases": 14, "lists": 8, "dicts": 7, "objects": 14, "classes": 9, "functions": 14, "iterators": 8, "others": 7, "weak": 6,
+WEIGHTS = {"aliases": 14, "lists": 8, "dicts": 7, "objects": 14, "classes": 9, "functions": 14, "iterators": 8, "others": 7, "weak": 0,
            "arrays": 10, "frames": 5, "deletes": 6, "failures": 4, "hidden": 5, "shell": 8, "cells": 2, "live": 4, "lasting": 4}  # fmt: skip

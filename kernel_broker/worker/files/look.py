@@ -57,7 +57,7 @@ class Look:
         before = self._before.get(item.path)
         if before is None or before.signature != signature(item.stat):
             return False
-        if not hold(self._chunks, before.record.chunks):
+        if not self._chunks.hold(before.record.chunks):
             return False
         self.seen[item.path] = before
         return True
@@ -65,7 +65,7 @@ class Look:
     def keep(self, path: str) -> bool:
         """Take over what was seen before, whatever is there now; whether the store has all of it."""
         before = self._before.get(path)
-        if before is None or not hold(self._chunks, before.record.chunks):
+        if before is None or not self._chunks.hold(before.record.chunks):
             return False
         self.seen[path] = Seen(before.record)
         return True
@@ -116,12 +116,3 @@ class Look:
         before = self._before.get(record.path)
         same = before is not None and before.record == record
         self.seen[record.path] = Seen(before.record if same and before is not None else record, signed)
-
-
-def hold(chunks: Chunks, names: Collection[str]) -> bool:
-    """Go on referring to chunks that are not read again; False if the store may not have one of them."""
-    for name in names:
-        if name not in chunks._known:
-            return False
-    chunks.names.update(names)
-    return True

@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
 from kernel_broker.worker.state.chunks import Chunks
-from kernel_broker.worker.state.definitions import Definitions, fingerprint
+from kernel_broker.worker.state.definitions import (
+    ATOMS,
+    Definitions,
+    fingerprint,
+    is_definition,
+    label_of,
+    uid_in,
+)
+from kernel_broker.worker.state.errors import TooLarge
 from kernel_broker.worker.state.graph import Dumped, GraphWriter, Root
 from kernel_broker.worker.state.pickling.modules import find_home, is_static
 from kernel_broker.worker.state.preview import describe
@@ -14,21 +22,11 @@ from kernel_broker.worker.state.sharing import Sharing
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.units import Unit, encode
 
-_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 _ATOM_BYTES = 1024
 _ATOMS_TOGETHER = 64
 """Atoms to a unit: small immutable values share nothing, and are written again only when rebound."""
 
-_DEFINITION = "d:"
 Group = tuple[str, ...]
-
-
-class TooLarge(Exception):
-    """A unit would make the state larger than it may be."""
-
-    def __init__(self, labels: Group, size: int, total: int) -> None:
-        super().__init__(f"{size} bytes of {total}")
-        self.labels, self.size, self.total = labels, size, total
 
 
 class Capture:
@@ -78,7 +76,6 @@ class Capture:
         if everything or reach.anything:
             self._touch_everything()
         else:
-            always = list(always)
             self._touch([*self._table.labels_of(reach.names), *always])
             self._touch([label for label in self._roots if label.startswith("e:")], follow=False)
         while self._waiting:
@@ -114,20 +111,20 @@ class Capture:
                 self._touch_everything()
                 return
             queue += self._table.labels_of(unit.reach.names)
-            queue += [_DEFINITION + uid for uid in unit.used]
+            queue += [label_of(uid) for uid in unit.used]
 
     def _meant_by(self, label: str) -> list[str]:
         """The definitions that a label stood for, and stands for now."""
         uids = {self._table.meant.get(label)}
         if label in self._atoms:
             uids.add(self._definitions.known_uid(self._roots[label].value))
-        return [_DEFINITION + uid for uid in uids if uid is not None]
+        return [label_of(uid) for uid in uids if uid is not None]
 
     def _is_unchanged(self, unit: Unit) -> bool:
         """Whether it is a plain function as it was: there is no need to write it to see that."""
-        if len(unit.labels) > 1 or not unit.labels[0].startswith(_DEFINITION):
+        if len(unit.labels) > 1 or not is_definition(unit.labels[0]):
             return False
-        uid = unit.labels[0].removeprefix(_DEFINITION)
+        uid = uid_in(unit.labels[0])
         known, found = self._table.prints.get(uid), self._definitions.made.get(uid)
         if known is None or type(found) is not types.FunctionType or fingerprint(found) != known:
             return False
@@ -142,8 +139,8 @@ class Capture:
             if label in self._taken:
                 continue
             self._taken[label] = None
-            if label.startswith(_DEFINITION):
-                if label.removeprefix(_DEFINITION) in self._definitions.made:
+            if is_definition(label):
+                if uid_in(label) in self._definitions.made:
                     kept.append(label)
             elif label in self._roots and label not in self._atoms:
                 same = self._table.ids.get(label) == self._ids[label] or label.startswith(("e:", "n:"))
@@ -154,17 +151,17 @@ class Capture:
 
     def _follow(self, dumped: Dumped) -> None:
         """Definitions that a dump refers to are written too, if they are new."""
-        self._touch(label for uid in dumped.used if (label := _DEFINITION + uid) not in self._table.units)
+        self._touch(label for uid in dumped.used if (label := label_of(uid)) not in self._table.units)
 
     def _dump(self, group: Group) -> Dumped:
-        own = frozenset(label.removeprefix(_DEFINITION) for label in group if label.startswith(_DEFINITION))
+        own = frozenset(uid_in(label) for label in group if is_definition(label))
         dumped = self._writer.dump([self._root(label) for label in group], own)
         self._dumps[group] = dumped
         return dumped
 
     def _root(self, label: str) -> Root:
-        if label.startswith(_DEFINITION):
-            found = self._definitions.made[label.removeprefix(_DEFINITION)]
+        if is_definition(label):
+            found = self._definitions.made[uid_in(label)]
             return Root(label, getattr(found, "__name__", label), found)
         return self._roots[label]
 
@@ -173,12 +170,8 @@ class Capture:
     def _plan_atoms(self) -> None:
         """Units of atoms are written again if one of theirs was bound anew, or is no atom any more."""
         table = self._table
-        table = self._table
-        dirty = {
-            id(unit): unit
-            for label in (*self._bound, *self._gone)
-            if (unit := table.units.get(label)) is not None and unit.atoms
-        }
+        homes = (table.units[label] for label in (*self._bound, *self._gone) if self._is_home(label))
+        dirty = {id(unit): unit for unit in homes}
         homeless = [label for label in self._bound if label in self._atoms and not self._is_home(label)]
         for unit in dirty.values():
             kept = [label for label in unit.labels if label in self._atoms]
@@ -243,7 +236,7 @@ class Capture:
         for group in groups:
             self._dumps.pop(group, None)
             labels += group
-        labels.sort(key=lambda label: not label.startswith(_DEFINITION))
+        labels.sort(key=lambda label: not is_definition(label))
         self._dump(tuple(labels))
 
     def _untie(self) -> None:
@@ -265,14 +258,12 @@ class Capture:
         """Which units with definitions need which."""
         used: dict[Group, Iterable[str]] = {}
         for unit in self._table.all_units():
-            if unit.labels[0].startswith(_DEFINITION) and id(unit) not in self._replaced:
+            if is_definition(unit.labels[0]) and id(unit) not in self._replaced:
                 used[unit.labels] = unit.used
-        used |= {
-            group: dumped.used for group, dumped in self._dumps.items() if group[0].startswith(_DEFINITION)
-        }
-        home = {label: group for group in used for label in group if label.startswith(_DEFINITION)}
+        used |= {group: dumped.used for group, dumped in self._dumps.items() if is_definition(group[0])}
+        home = {label: group for group in used for label in group if is_definition(label)}
         return {
-            group: {home[_DEFINITION + uid] for uid in uids if _DEFINITION + uid in home} - {group}
+            group: {home[label_of(uid)] for uid in uids if label_of(uid) in home} - {group}
             for group, uids in used.items()
         }
 
@@ -291,31 +282,12 @@ class Capture:
             for label in group
             if label.startswith("v:") and (root := self._roots[label])
         ]
-        if len(group) == 1 and group[0].startswith(_DEFINITION):
-            uid = group[0].removeprefix(_DEFINITION)
+        if len(group) == 1 and is_definition(group[0]):
+            uid = uid_in(group[0])
             found = self._definitions.made[uid]
             if type(found) is types.FunctionType:
                 self._table.prints[uid] = fingerprint(found)
         return encode(group, shown, dumped, chunks, atoms=group[0] in self._atoms)
-
-
-def unused(table: Table) -> list[Unit]:
-    """Definitions that nothing refers to any more."""
-    definitions = {label: unit for label, unit in table.units.items() if label.startswith(_DEFINITION)}
-    queue = [uid for unit in table.all_units() if unit.labels[-1] not in definitions for uid in unit.used]
-    alive: set[str] = set()
-    while queue:
-        uid = queue.pop()
-        if uid in alive:
-            continue
-        alive.add(uid)
-        unit = table.units.get(_DEFINITION + uid)
-        queue += unit.used if unit is not None else ()
-    return [
-        unit
-        for unit in {id(unit): unit for unit in definitions.values()}.values()
-        if all(label in definitions and label.removeprefix(_DEFINITION) not in alive for label in unit.labels)
-    ]
 
 
 def _is_atom(root: Root, definitions: Definitions) -> bool:
@@ -328,4 +300,4 @@ def _is_atom(root: Root, definitions: Definitions) -> bool:
         return len(value) <= _ATOM_BYTES
     if kind is types.FunctionType:
         return definitions.holds(value) or find_home(value) is not None
-    return kind in _ATOMS or kind is type or (kind is types.ModuleType and is_static(value, value.__name__))
+    return kind in ATOMS or kind is type or (kind is types.ModuleType and is_static(value, value.__name__))

@@ -55,6 +55,13 @@ class Chunks:
             names.append(name)
         return names
 
+    def hold(self, names: Collection[str]) -> bool:
+        """Go on referring to chunks that are not cut again; False if the store may not have one of them."""
+        if not all(name in self._known for name in names):
+            return False
+        self.names.update(names)
+        return True
+
 
 def fill(target: memoryview, names: Sequence[str], fetch: Fetch, key: bytes) -> None:
     """Put the bytes that were cut into `names` where they belong, every piece verified against its name."""

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from kernel_broker.worker.state.definitions import label_of
 from kernel_broker.worker.state.reach import mentioned, of_code
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.units import Unit
@@ -70,9 +71,8 @@ class Deferred:
         """Load what code may reach; `always` are labels whose code may run in any cell."""
         if not self._waiting:
             return
-        reach = of_code(code)
-        names = mentioned(code) | reach.names
-        if reach.anything or names & _LOOKING:
+        names = mentioned(code)
+        if of_code(code).anything or names & _LOOKING:
             self.load(None)
         else:
             self.load(self._reachable(names, always))
@@ -104,7 +104,7 @@ class Deferred:
             found |= unit.reach.names
             queue += table.labels_of(unit.reach.names)
             meant = table.meant.get(label)
-            queue += ["d:" + uid for uid in (unit.used if not unit.atoms else (meant,)) if uid is not None]
+            queue += [label_of(uid) for uid in (unit.used if not unit.atoms else (meant,)) if uid is not None]
         return found
 
     def load(self, names: set[str] | None) -> None:

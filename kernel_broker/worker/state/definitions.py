@@ -6,7 +6,26 @@ A class by value is always a definition; a function is one if it holds nothing t
 import types
 from typing import Any
 
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
+ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+"""Types of immutable values that nothing can be shared through."""
+
+_CONSTANTS = ATOMS | {type(Ellipsis)}
+_LABEL = "d:"
+
+
+def label_of(uid: str) -> str:
+    """The label under which a definition is stored."""
+    return _LABEL + uid
+
+
+def is_definition(label: str) -> bool:
+    """Whether a label is that of a definition."""
+    return label.startswith(_LABEL)
+
+
+def uid_in(label: str) -> str:
+    """The identifier in the label of a definition."""
+    return label.removeprefix(_LABEL)
 
 
 class Definitions:
@@ -36,10 +55,6 @@ class Definitions:
         """The identifier of an object, None if it is no definition."""
         return self._uids.get(id(found))
 
-    def knows(self, found: Any) -> bool:
-        """Whether an object has become a definition."""
-        return id(found) in self._uids
-
     def holds(self, function: types.FunctionType) -> bool:
         """Whether a function is a definition, or may become one."""
         if id(function) in self._uids:
@@ -60,8 +75,8 @@ def is_plain(function: types.FunctionType) -> bool:
     """Whether a function is no more than its code: nothing in it can be shared, or change unseen."""
     if function.__closure__ or function.__dict__ or _is_method(function):
         return False
-    return all(type(item) in _ATOMS for item in function.__defaults__ or ()) and all(
-        type(item) in _ATOMS for item in (function.__kwdefaults__ or {}).values()
+    return all(type(item) in _CONSTANTS for item in function.__defaults__ or ()) and all(
+        type(item) in _CONSTANTS for item in (function.__kwdefaults__ or {}).values()
     )
 
 

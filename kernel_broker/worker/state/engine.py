@@ -9,11 +9,12 @@ from kernel_broker.wire.records import PREFIX as RECORDS
 from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.state import graph, manifest
 from kernel_broker.worker.state.calm import Calm
-from kernel_broker.worker.state.capture import Capture, TooLarge, unused
+from kernel_broker.worker.state.capture import Capture
 from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
 from kernel_broker.worker.state.deferred import Deferred
-from kernel_broker.worker.state.definitions import Definitions
+from kernel_broker.worker.state.definitions import Definitions, uid_in
 from kernel_broker.worker.state.delta import Delta, Pin
+from kernel_broker.worker.state.errors import TooLarge
 from kernel_broker.worker.state.libraries import versions
 from kernel_broker.worker.state.namespace import Namespace
 from kernel_broker.worker.state.pickling.live import LiveObjects
@@ -163,9 +164,9 @@ class StateEngine:
             capture.look(self.watch.reach(), self._registry.reaching(unasked=self.watch.ran), everything)
             gone, come = capture.write(chunks, self._cell(), self._limit)
         dropped = table.replace(gone, come)
-        idle = unused(table)
+        idle = table.unused()
         dropped += table.replace(idle, [])
-        self._definitions.forget(label.removeprefix("d:") for unit in idle for label in unit.labels)
+        self._definitions.forget(uid_in(label) for unit in idle for label in unit.labels)
         gone, come = _without(gone, come, idle)
         put, delete = table.pages.change(gone, come)
         self._pending = table

@@ -15,3 +15,11 @@ class StateMismatch(StateError):
 
 class StateUnavailable(StateError):
     """The store does not answer; the state may be whole."""
+
+
+class TooLarge(Exception):
+    """A unit would make the state larger than it may be."""
+
+    def __init__(self, labels: tuple[str, ...], size: int, total: int) -> None:
+        super().__init__(f"{size} bytes of {total}")
+        self.labels, self.size, self.total = labels, size, total

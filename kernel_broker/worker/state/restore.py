@@ -7,14 +7,12 @@ from kernel_broker.worker.state import graph, units
 from kernel_broker.worker.state.ahead import Ahead
 from kernel_broker.worker.state.chunks import Fetch
 from kernel_broker.worker.state.deferred import can_wait
-from kernel_broker.worker.state.definitions import Definitions
+from kernel_broker.worker.state.definitions import Definitions, is_definition, label_of, uid_in
 from kernel_broker.worker.state.delta import Pin
 from kernel_broker.worker.state.loading import Blob, Source
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.tombstone import pin_of
-
-_DEFINITION = "d:"
 
 
 class Restore:
@@ -31,13 +29,11 @@ class Restore:
         self._fetch, self._key, self._live, self._definitions = fetch, key, live, definitions
         self.table = Table()
         self.lost: list[Pin] = []
-        stored = [units.decode(record) for record in self.table.pages.load(entries)]
+        stored = list(self.table.pages.load(entries))
         self.table.replace((), [it.unit for it in stored])
         self._stored = {label: it for it in stored for label in it.unit.labels}
         self.waiting = {label for label, it in self._stored.items() if can_wait(it.unit, it.types)}
-        definitions.reserve(
-            label.removeprefix(_DEFINITION) for label in self._stored if label.startswith(_DEFINITION)
-        )
+        definitions.reserve(uid_in(label) for label in self._stored if is_definition(label))
 
     def load_all(self) -> dict[str, Any]:
         """Every root by its label, but for those that can wait."""
@@ -56,12 +52,12 @@ class Restore:
     def _load_all(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for label in self._stored:
-            if label in values or label in self.waiting or label.startswith(_DEFINITION):
+            if label in values or label in self.waiting or is_definition(label):
                 continue
             values |= self.load(label)
         for label in self._stored:
-            uid = label.removeprefix(_DEFINITION)
-            if label.startswith(_DEFINITION) and uid not in self._definitions.made:
+            uid = uid_in(label)
+            if is_definition(label) and uid not in self._definitions.made:
                 self.load(label)
         return values
 
@@ -78,8 +74,8 @@ class Restore:
 
     def _define(self, uid: str) -> None:
         """Load a definition, which registers itself; of one that fails, the tombstone."""
-        values = self.load(_DEFINITION + uid)
-        self._definitions.made.setdefault(uid, values[_DEFINITION + uid])
+        values = self.load(label_of(uid))
+        self._definitions.made.setdefault(uid, values[label_of(uid)])
 
     def _buffers(self, stored: units.Stored) -> Iterator[bytearray]:
         return (self._blob(*part).read() for part in stored.buffers)

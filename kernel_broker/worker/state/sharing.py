@@ -12,12 +12,11 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from kernel_broker.worker.state.definitions import Definitions
+from kernel_broker.worker.state.definitions import ATOMS, Definitions
 from kernel_broker.worker.state.graph import Dumped, Root
 from kernel_broker.worker.state.pickling.modules import find_home
 
-_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
-_IMMATERIAL = _ATOMS | {
+_IMMATERIAL = ATOMS | {
     *(types.CodeType, range, slice, types.BuiltinFunctionType, types.GenericAlias, types.UnionType),
     *(re.Pattern, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
     *(uuid.UUID, pathlib.PosixPath, pathlib.PurePosixPath, decimal.Decimal, fractions.Fraction),
@@ -63,7 +62,7 @@ class Sharing:
         if kind.__module__ == "typing":
             return kind.__name__ in _TYPE_VARIABLES
         if kind is types.FunctionType:
-            return not self._definitions.knows(item) and find_home(item) is None
+            return self._definitions.known_uid(item) is None and find_home(item) is None
         if kind in (tuple, frozenset):
             return len(item) > 0
         if kind is types.ModuleType:
@@ -97,8 +96,8 @@ def _is_flat(value: Any) -> bool:
     if kind not in (list, dict, set):
         return False
     if kind is dict:
-        return set(map(type, value.values())) <= _ATOMS and set(map(type, value)) <= _ATOMS
-    return set(map(type, value)) <= _ATOMS
+        return set(map(type, value.values())) <= ATOMS and set(map(type, value)) <= ATOMS
+    return set(map(type, value)) <= ATOMS
 
 
 def _root(parents: list[int], number: int) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel_broker.worker.state.definitions import is_definition, label_of, uid_in
 from kernel_broker.worker.state.units import Pages, Unit
 
 
@@ -63,10 +64,7 @@ class Table:
         for unit in come:
             self.units.update(dict.fromkeys(unit.labels, unit))
             self.chunks.update(unit.chunks)
-        dropped = [name for name in touched if self.chunks[name] <= 0]
-        for name in dropped:
-            del self.chunks[name]
-        return sorted(dropped)
+        return self._drop(touched)
 
     def refer(self, files: set[str]) -> list[str]:
         """Refer to the chunks of the working files; those that nobody refers to any more."""
@@ -74,10 +72,32 @@ class Table:
         self.chunks.update(self.files - before)
         gone = before - self.files
         self.chunks.subtract(gone)
-        dropped = [name for name in gone if self.chunks[name] <= 0]
+        return self._drop(gone)
+
+    def _drop(self, names: Iterable[str]) -> list[str]:
+        """Forget the chunks among these that nobody refers to any more; their names."""
+        dropped = sorted(name for name in names if self.chunks[name] <= 0)
         for name in dropped:
             del self.chunks[name]
         return dropped
+
+    def unused(self) -> list[Unit]:
+        """Definitions that nothing refers to any more."""
+        definitions = {label: unit for label, unit in self.units.items() if is_definition(label)}
+        queue = [uid for unit in self.all_units() if unit.labels[-1] not in definitions for uid in unit.used]
+        alive: set[str] = set()
+        while queue:
+            uid = queue.pop()
+            if uid in alive:
+                continue
+            alive.add(uid)
+            unit = self.units.get(label_of(uid))
+            queue += unit.used if unit is not None else ()
+        return [
+            unit
+            for unit in {id(unit): unit for unit in definitions.values()}.values()
+            if all(label in definitions and uid_in(label) not in alive for label in unit.labels)
+        ]
 
     def labels_of(self, names: Iterable[str]) -> list[str]:
         """The labels that names in code may stand for."""

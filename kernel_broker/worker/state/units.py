@@ -133,18 +133,18 @@ class Pages:
         other._open, other._next = self._open, self._next
         return other
 
-    def load(self, entries: Mapping[str, bytes]) -> Iterator[bytes]:
-        """Take the pages among some entries; yields their records."""
+    def load(self, entries: Mapping[str, bytes]) -> Iterator[Stored]:
+        """Take the pages among some entries; yields what their records say."""
         for name, data in entries.items():
             if not name.startswith(PREFIX):
                 continue
             self._next = max(self._next, int(name.removeprefix(PREFIX)) + 1)
             page: dict[tuple[str, ...], bytes] = {}
             for record in split_page(data):
-                labels = decode(record).unit.labels
-                page[labels] = record
-                self._home[labels] = name
-                yield record
+                stored = decode(record)
+                page[stored.unit.labels] = record
+                self._home[stored.unit.labels] = name
+                yield stored
             self._records[name] = page
             self._sizes[name] = len(data)
 

@@ -30,14 +30,20 @@ def run_all(bench: Bench, folder: Path, cells: list[str], moving: bool) -> list[
     return answers
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_program_moved_after_every_cell(bench: Bench, tmp_path: Path, name: str) -> None:
+def run_both(bench: Bench, folder: Path, name: str) -> tuple[list[Answer], list[Answer]]:
+    """A program in a session that stays, and in one that moves after every cell."""
     cells = PROGRAMS[name]
     for needed in re.findall(r"^# needs (\w+)", cells[0], re.M):
         pytest.importorskip(needed)
-    stayed = run_all(bench, tmp_path, cells, moving=False)
-    moved = run_all(bench, tmp_path, cells, moving=True)
+    stayed = run_all(bench, folder, cells, moving=False)
+    moved = run_all(bench, folder, cells, moving=True)
     assert [answer.text for answer in moved] == [answer.text for answer in stayed]
+    return stayed, moved
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_program_moved_after_every_cell(bench: Bench, tmp_path: Path, name: str) -> None:
+    stayed, moved = run_both(bench, tmp_path, name)
     assert [answer.traceback.splitlines()[-8:] for answer in moved] == [
         answer.traceback.splitlines()[-8:] for answer in stayed
     ]

@@ -1,6 +1,5 @@
 """Large variables are loaded when code first mentions them, and nobody can tell."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 
 from fixtures.state_lab import Bench, Sitting
 from worker.state.programs import read
-from worker.state.test_cases import PROGRAMS, run_all
+from worker.state.test_cases import PROGRAMS, run_both
 
 SECTIONS = ("changes", "identity")
 BIG = "import numpy as np; big = np.arange(400_000); other = np.ones(300_000); small = [1]"
@@ -24,12 +23,7 @@ def late_bench() -> Iterator[Bench]:
 
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if name.partition(":")[0] in SECTIONS])
 def test_programs_are_the_same_when_all_data_comes_late(late_bench: Bench, tmp_path: Path, name: str) -> None:
-    cells = PROGRAMS[name]
-    for needed in re.findall(r"^# needs (\w+)", cells[0], re.M):
-        pytest.importorskip(needed)
-    stayed = run_all(late_bench, tmp_path, cells, moving=False)
-    moved = run_all(late_bench, tmp_path, cells, moving=True)
-    assert [answer.text for answer in moved] == [answer.text for answer in stayed]
+    run_both(late_bench, tmp_path, name)
 
 
 def moved(bench: Bench, folder: Path, code: str = BIG) -> Sitting:

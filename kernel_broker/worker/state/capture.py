@@ -5,24 +5,17 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 
 from kernel_broker.worker.state.chunks import Chunks
-from kernel_broker.worker.state.definitions import (
-    ATOMS,
-    Definitions,
-    fingerprint,
-    is_definition,
-    label_of,
-    uid_in,
-)
+from kernel_broker.worker.state.definitions import Definitions, fingerprint, is_definition, label_of, uid_in
 from kernel_broker.worker.state.errors import TooLarge
 from kernel_broker.worker.state.graph import Dumped, GraphWriter, Root
-from kernel_broker.worker.state.pickling.modules import find_home, is_static
+from kernel_broker.worker.state.namespace import name_of
+from kernel_broker.worker.state.present import Present
 from kernel_broker.worker.state.preview import describe
 from kernel_broker.worker.state.reach import Reach
 from kernel_broker.worker.state.sharing import Sharing
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.units import Unit, encode
 
-_ATOM_BYTES = 1024
 _ATOMS_TOGETHER = 64
 """Atoms to a unit: small immutable values share nothing, and are written again only when rebound."""
 
@@ -35,28 +28,17 @@ class Capture:
     def __init__(
         self,
         table: Table,
-        roots: Iterable[Root],
+        present: Present,
         writer: GraphWriter,
         definitions: Definitions,
         absent: frozenset[str] = frozenset(),
     ) -> None:
         """`absent` are labels of variables that are not loaded, and so as they were."""
         self._table = table
+        self._present = present
+        self._atoms = present.atoms
         self._writer = writer
         self._definitions = definitions
-        self._roots = {root.label: root for root in roots}
-        self._ids = {label: id(root.value) for label, root in self._roots.items()}
-        self._atoms = {
-            label
-            for label, root in self._roots.items()
-            if (
-                unit.atoms
-                if (unit := table.units.get(label)) is not None and table.ids.get(label) == self._ids[label]
-                else _is_atom(root, definitions)
-            )
-        }
-        self._bound = [label for label, found in self._ids.items() if table.ids.get(label) != found]
-        self._gone = [label for label in table.ids if label not in self._ids]
         self._taken: dict[str, None] = dict.fromkeys(absent)
         """Labels whose units are written anew."""
         self._replaced: dict[int, Unit] = {}
@@ -66,25 +48,26 @@ class Capture:
 
     # -- which units ------------------------------------------------------------------------------------
 
-    def look(self, reach: Reach, always: Iterable[str], everything: bool) -> None:
+    def look(self, reach: Reach, always: Iterable[str], own: Iterable[str], everything: bool) -> None:
         """Dump all units that code of this reach may have touched.
 
-        `always` are labels of objects that libraries and the shell may use unasked.
+        `always` are labels of objects that libraries and the shell may use unasked, `own` of what was
+        collected outside the variables.
         """
         self._plan_atoms()
-        self._touch([*self._bound, *self._gone])
+        self._touch([*self._present.bound, *self._present.gone])
         if everything or reach.anything:
             self._touch_everything()
         else:
             self._touch([*self._table.labels_of(reach.names), *always])
-            self._touch([label for label in self._roots if label.startswith("e:")], follow=False)
+            self._touch(own, follow=False)
         while self._waiting:
             group = self._waiting.pop()
             self._follow(self._dump(group))
 
     def _touch_everything(self) -> None:
         self._everything = True
-        self._touch([*self._table.units, *self._roots], follow=False)
+        self._touch([*self._table.units, *self._present.values], follow=False)
 
     def _touch(self, labels: Iterable[str], follow: bool = True) -> None:
         """Take the units of some labels, and of all that their code can reach."""
@@ -117,7 +100,7 @@ class Capture:
         """The definitions that a label stood for, and stands for now."""
         uids = {self._table.meant.get(label)}
         if label in self._atoms:
-            uids.add(self._definitions.known_uid(self._roots[label].value))
+            uids.add(self._definitions.known_uid(self._present.values[label]))
         return [label_of(uid) for uid in uids if uid is not None]
 
     def _is_unchanged(self, unit: Unit) -> bool:
@@ -142,8 +125,8 @@ class Capture:
             if is_definition(label):
                 if uid_in(label) in self._definitions.made:
                     kept.append(label)
-            elif label in self._roots and label not in self._atoms:
-                same = self._table.ids.get(label) == self._ids[label] or label.startswith(("e:", "n:"))
+            elif label in self._present.values and label not in self._atoms:
+                same = label not in self._present.bound or label.startswith(("e:", "n:"))
                 (kept if same else alone).append(label)
         self._waiting += [(label,) for label in alone]
         if kept:
@@ -163,16 +146,17 @@ class Capture:
         if is_definition(label):
             found = self._definitions.made[uid_in(label)]
             return Root(label, getattr(found, "__name__", label), found)
-        return self._roots[label]
+        return Root(label, name_of(label), self._present.values[label])
 
     # -- atoms ------------------------------------------------------------------------------------------
 
     def _plan_atoms(self) -> None:
         """Units of atoms are written again if one of theirs was bound anew, or is no atom any more."""
-        table = self._table
-        homes = (table.units[label] for label in (*self._bound, *self._gone) if self._is_home(label))
+        units = self._table.units
+        bound = self._present.bound
+        homes = (units[label] for label in (*bound, *self._present.gone) if self._is_home(label))
         dirty = {id(unit): unit for unit in homes}
-        homeless = [label for label in self._bound if label in self._atoms and not self._is_home(label)]
+        homeless = [label for label in bound if label in self._atoms and not self._is_home(label)]
         for unit in dirty.values():
             kept = [label for label in unit.labels if label in self._atoms]
             room = max(0, _ATOMS_TOGETHER - len(kept))
@@ -196,30 +180,34 @@ class Capture:
 
         Raises `TooLarge`.
         """
-        table = self._table
-        for label in self._bound:
-            table.cells[label] = cell
-        for label in self._gone:
-            table.cells.pop(label, None)
+        self._note_bound(cell)
         self._merge()
         self._untie()
         gone = self._replaced
         self._check(gone.values(), limit)
         come = [self._encode(group, dumped, chunks) for group, dumped in self._dumps.items()]
-        table.ids = self._ids
-        for label in self._bound:
-            uid = self._definitions.known_uid(self._roots[label].value)
-            if uid is None:
-                table.meant.pop(label, None)
-            else:
-                table.meant[label] = uid
         same = {unit.labels: unit for unit in gone.values()}
         fresh = [unit for unit in come if unit.labels not in same or same[unit.labels].record != unit.record]
         kept = {unit.labels for unit in come} - {unit.labels for unit in fresh}
         for unit in come:
             if unit.labels in kept:
-                table.units.update(dict.fromkeys(unit.labels, unit))
+                self._table.renew(unit)
         return [unit for unit in gone.values() if unit.labels not in kept], fresh
+
+    def _note_bound(self, cell: int | None) -> None:
+        """What labels stand for, and since which cell."""
+        table, present = self._table, self._present
+        for label in present.gone:
+            table.cells.pop(label, None)
+            table.meant.pop(label, None)
+        for label in present.bound:
+            table.cells[label] = cell
+            uid = self._definitions.known_uid(present.values[label])
+            if uid is None:
+                table.meant.pop(label, None)
+            else:
+                table.meant[label] = uid
+        table.ids, table.atoms = present.ids, present.atoms
 
     def _merge(self) -> None:
         candidates = [(group, dumped) for group, dumped in self._dumps.items() if group[0] not in self._atoms]
@@ -241,7 +229,7 @@ class Capture:
 
     def _untie(self) -> None:
         """Merge units whose definitions need each other: each would have to be loaded before the other."""
-        while any(dumped.used for dumped in self._dumps.values()):
+        while any(dumped.used and is_definition(group[0]) for group, dumped in self._dumps.items()):
             try:
                 TopologicalSorter(self._needs()).prepare()
             except CycleError as error:
@@ -270,7 +258,7 @@ class Capture:
     def _check(self, gone: Iterable[Unit], limit: int) -> None:
         if not limit or not self._dumps:
             return
-        total = sum(unit.size for unit in self._table.all_units()) - sum(unit.size for unit in gone)
+        total = self._table.size - sum(unit.size for unit in gone)
         total += sum(dumped.size for dumped in self._dumps.values())
         if total > limit:
             labels, largest = max(self._dumps.items(), key=lambda item: item[1].size)
@@ -278,9 +266,9 @@ class Capture:
 
     def _encode(self, group: Group, dumped: Dumped, chunks: Chunks) -> Unit:
         shown = [
-            describe(root.name, root.value, self._table.cells.get(label))
+            describe(label[2:], self._present.values[label], self._table.cells.get(label))
             for label in group
-            if label.startswith("v:") and (root := self._roots[label])
+            if label.startswith("v:")
         ]
         if len(group) == 1 and is_definition(group[0]):
             uid = uid_in(group[0])
@@ -288,16 +276,3 @@ class Capture:
             if type(found) is types.FunctionType:
                 self._table.prints[uid] = fingerprint(found)
         return encode(group, shown, dumped, chunks, atoms=group[0] in self._atoms)
-
-
-def _is_atom(root: Root, definitions: Definitions) -> bool:
-    """Whether a root is a small immutable value, or a mere reference to a module or a definition."""
-    value = root.value
-    kind = type(value)
-    if not root.label.startswith(("v:", "o:")):
-        return False
-    if kind is str or kind is bytes:
-        return len(value) <= _ATOM_BYTES
-    if kind is types.FunctionType:
-        return definitions.holds(value) or find_home(value) is not None
-    return kind in ATOMS or kind is type or (kind is types.ModuleType and is_static(value, value.__name__))

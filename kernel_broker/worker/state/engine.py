@@ -19,6 +19,7 @@ from kernel_broker.worker.state.libraries import versions
 from kernel_broker.worker.state.namespace import Namespace
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import Loss, because, type_name
+from kernel_broker.worker.state.present import Present, held
 from kernel_broker.worker.state.providers.registry import Registry
 from kernel_broker.worker.state.restore import Restore
 from kernel_broker.worker.state.table import Table
@@ -86,7 +87,9 @@ class StateEngine:
             table.digests = recorded.entries | {manifest.NAME: _tag(entries[manifest.NAME])}
             if self._files is not None:
                 table.refer(self._files.names(entries))
-            table.ids = {root.label: id(root.value) for root in self._roots()}
+            now = self._values()
+            table.ids = {label: id(value) for label, value in now.items()}
+            table.atoms = {label: held(now.get(label)) for label, it in table.units.items() if it.atoms}
             table.meant = {
                 label: uid
                 for label, value in values.items()
@@ -148,8 +151,9 @@ class StateEngine:
         self._committed = self._pending
         self.watch.clear()
 
-    def _roots(self) -> list[graph.Root]:
-        return [*self._namespace.roots(), *self._registry.roots()]
+    def _values(self) -> dict[str, Any]:
+        """All that is stored as objects, by label."""
+        return self._namespace.values() | self._registry.values()
 
     def _capture(self, sink: Sink, everything: bool) -> Delta:
         before = self._committed
@@ -158,13 +162,16 @@ class StateEngine:
         everything = everything or restless or self._pending is not before or self._holds_namespace()
         table = before.successor()
         absent = self._deferred.labels()
-        capture = Capture(table, self._roots(), self._writer, self._definitions, absent)
+        own = self._registry.values()
+        present = Present(self._namespace.values() | own, table, self._definitions)
+        capture = Capture(table, present, self._writer, self._definitions, absent)
         chunks = Chunks(self._key, before.chunks, sink)
         with graph.undisturbed():
-            capture.look(self.watch.reach(), self._registry.reaching(unasked=self.watch.ran), everything)
+            always = self._registry.reaching(unasked=self.watch.ran)
+            capture.look(self.watch.reach(), always, own, everything)
             gone, come = capture.write(chunks, self._cell(), self._limit)
         dropped = table.replace(gone, come)
-        idle = table.unused()
+        idle = table.unused() if everything or _may_leave_unused(gone, come) else []
         dropped += table.replace(idle, [])
         self._definitions.forget(uid_in(label) for unit in idle for label in unit.labels)
         gone, come = _without(gone, come, idle)
@@ -205,7 +212,7 @@ class StateEngine:
             table.digests[name] = manifest.digest(data, self._key, name).hex()
         if not put and not delete:
             return put
-        modules = {name for unit in table.all_units() for name in unit.modules}
+        modules = (name for name, count in table.modules.items() if count)
         recorded = {name: digest for name, digest in table.digests.items() if name != manifest.NAME}
         sealed = manifest.Manifest(recorded, versions(modules)).seal(self._key)
         table.digests[manifest.NAME] = _tag(sealed)
@@ -254,7 +261,7 @@ class StateEngine:
         return self._cells.get((loss.key, loss.name), self._cell())
 
     def _pins(self, table: Table) -> tuple[list[Pin], list[Pin]]:
-        losses = [item for unit in table.all_units() if unit.losses for item in unit.losses]
+        losses = [item for unit in table.losses.values() for item in unit.losses]
         known, self._cells = self._cells, {(loss.key, loss.name): cell for loss, cell in losses}
         pinned, new = list(self._registry.failures), list(self._registry.failures)
         if self._files is not None:
@@ -266,6 +273,14 @@ class StateEngine:
             if (loss.key, loss.name) not in known:
                 new.append(pin)
         return pinned, new
+
+
+def _may_leave_unused(gone: Iterable[Unit], come: Iterable[Unit]) -> bool:
+    """Whether a definition that was referred to may not be any more."""
+    used = {uid for unit in gone for uid in unit.used}
+    for unit in come:
+        used -= unit.used - {uid_in(label) for label in unit.labels}
+    return bool(used)
 
 
 def _without(gone: list[Unit], come: list[Unit], idle: list[Unit]) -> tuple[list[Unit], list[Unit]]:

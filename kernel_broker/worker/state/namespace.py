@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kernel_broker.worker.state.deferred import StandIn
-from kernel_broker.worker.state.graph import Root
 from kernel_broker.worker.state.providers.history import History
 
 _VARIABLE = "v:"
@@ -25,31 +24,33 @@ class Namespace:
         self._shape: dict[str, Any] = {}
         self._own |= {name: shell.user_ns[name] for name in _MODULE_NAMES if name in shell.user_ns}
 
-    def roots(self) -> list[Root]:
-        """Every variable of the user's, and the shape of the namespace."""
-        items = list(self._shell.user_ns.items())
-        own, owns = self._own, self._history.owns
-        named = [it for it in items if type(it[0]) is str and not (it[0][:2] == "_i" and owns(*it))]
+    def values(self) -> dict[str, Any]:
+        """Every variable of the user's by its label, the results, and the shape of the namespace."""
+        present = self._shell.user_ns.copy()
         results = self._shell.history_manager.output_hist
-        hidden = self._shell.user_ns_hidden
-        roots = [
-            Root(_VARIABLE + name, name, value)
-            for name, value in named
+        own = self._own
+        named = {
+            name: value
+            for name, value in present.items()
+            if type(name) is str and not (name[:2] == "_i" and self._history.owns(name, value))
+        }
+        values = {
+            _VARIABLE + name: value
+            for name, value in named.items()
             if own.get(name, self) is not value
             and type(value) is not StandIn
             and not (name[:1] == "_" and _is_result(name, value, results))
-        ]
-        roots += [
-            Root(f"{_RESULT_LABEL}{number}", f"Out[{number}]", value) for number, value in results.items()
-        ]
-        present = self._shell.user_ns
-        shape = {
-            "odd": {name: value for name, value in items if type(name) is not str},
-            "order": [name for name, _ in named],
-            "deleted": [name for name in self._own if name not in present],
-            "hidden": [name for name, value in named if name in hidden and hidden[name] is value],
         }
-        return [*roots, Root(SHAPE, "namespace", self._steady(shape))]
+        values |= {f"{_RESULT_LABEL}{number}": value for number, value in results.items()}
+        hidden = self._shell.user_ns_hidden
+        shape = {
+            "odd": {name: value for name, value in present.items() if type(name) is not str},
+            "order": list(named),
+            "deleted": [name for name in own if name not in present],
+            "hidden": [name for name in hidden if name in named and hidden[name] is named[name]],
+        }
+        values[SHAPE] = self._steady(shape)
+        return values
 
     def _steady(self, shape: dict[str, Any]) -> dict[str, Any]:
         """The same object as long as nothing changed in it."""
@@ -98,6 +99,12 @@ _MODULE_NAMES = (
     "__builtins__",
 )
 """What every module's namespace has."""
+
+
+def name_of(label: str) -> str:
+    """What a user calls what a label stands for."""
+    kind, _, name = label.partition(":")
+    return f"Out[{name}]" if kind == "o" else name
 
 
 def _is_result(name: str, value: Any, results: Mapping[Any, Any]) -> bool:

@@ -34,6 +34,19 @@ class Table:
     meant: dict[str, str] = field(default_factory=dict)
     """The definition that each label stands for, if it does for one."""
 
+    atoms: dict[str, Any] = field(default_factory=dict)
+    """What is stored in units of atoms. Values are held here: `x += 1.5` twice may make a float where the
+    first one was, and the id alone would not tell."""
+
+    losses: dict[tuple[str, ...], Unit] = field(default_factory=dict)
+    """The units that lost something."""
+
+    modules: Counter[str] = field(default_factory=Counter)
+    """How many units need each module."""
+
+    size: int = 0
+    """Bytes of all units."""
+
     def successor(self) -> "Table":
         """A table to be changed while this one stays as it is."""
         return Table(
@@ -47,6 +60,10 @@ class Table:
             dict(self.prints),
             self.files,
             dict(self.meant),
+            dict(self.atoms),
+            dict(self.losses),
+            self.modules.copy(),
+            self.size,
         )
 
     def all_units(self) -> list[Unit]:
@@ -59,12 +76,25 @@ class Table:
         for unit in gone:
             for label in unit.labels:
                 self.units.pop(label, None)
+            self.losses.pop(unit.labels, None)
             self.chunks.subtract(unit.chunks)
+            self.modules.subtract(unit.modules)
+            self.size -= unit.size
             touched |= unit.chunks
         for unit in come:
-            self.units.update(dict.fromkeys(unit.labels, unit))
+            self.renew(unit)
             self.chunks.update(unit.chunks)
+            self.modules.update(unit.modules)
+            self.size += unit.size
         return self._drop(touched)
+
+    def renew(self, unit: Unit) -> None:
+        """Take a unit in the place of one that was stored alike."""
+        self.units.update(dict.fromkeys(unit.labels, unit))
+        if unit.losses:
+            self.losses[unit.labels] = unit
+        else:
+            self.losses.pop(unit.labels, None)
 
     def refer(self, files: set[str]) -> list[str]:
         """Refer to the chunks of the working files; those that nobody refers to any more."""

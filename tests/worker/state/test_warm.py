@@ -21,6 +21,18 @@ PROGRAMS = {
         "2\n",
     ),
     "a number that becomes a list": ("x = 1; y = 2", "x = [x]", "print(x, y)", "[1] 2\n"),
+    "a value that is made where the one before was": (
+        "x = float('1.5')",
+        "x += 1.0; x += 1.0",
+        "print(x)",
+        "3.5\n",
+    ),
+    "a list that is made where the one before was": (
+        "l = [1]",
+        "l = None; l = [2]",
+        "print(l)",
+        "[2]\n",
+    ),
     "a weak reference that calls back": (
         "import weakref\nclass A: pass\na, l = A(), []\nr = weakref.ref(a, lambda _: l.append(1))",
         "del a",

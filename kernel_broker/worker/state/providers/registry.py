@@ -7,7 +7,6 @@ from typing import Any
 
 from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.delta import Pin
-from kernel_broker.worker.state.graph import Root
 from kernel_broker.worker.state.pickling.losses import because, type_name
 from kernel_broker.worker.state.providers.accessors import PandasAccessors, PolarsNamespaces
 from kernel_broker.worker.state.providers.contract import Provider
@@ -102,11 +101,11 @@ class Registry:
         """Labels of the roots whose code may run: `unasked` in any cell, or else on a front end's message."""
         return [_ROOT + it.name for it in self._providers if it.in_graph and (it.reaches or not unasked)]
 
-    def roots(self) -> list[Root]:
-        """The values that are stored with the variables."""
+    def values(self) -> dict[str, Any]:
+        """The values that are stored with the variables, by label."""
         self.failures = []
-        collected = [(it, self._attempt(it, it.collect)) for it in self._ready(in_graph=True)]
-        return [Root(_ROOT + it.name, it.name, value) for it, value in collected if value is not None]
+        collected = ((_ROOT + it.name, self._attempt(it, it.collect)) for it in self._ready(in_graph=True))
+        return {label: value for label, value in collected if value is not None}
 
     def restore_entries(self, entries: Mapping[str, bytes], late: bool) -> list[Pin]:
         """Bring back what is outside the graph: all but the late ones before the graph, those after it."""

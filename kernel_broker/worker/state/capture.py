@@ -55,7 +55,7 @@ class Capture:
         collected outside the variables.
         """
         self._plan_atoms()
-        self._touch([*self._present.bound, *self._present.gone])
+        self._touch([*self._present.bound, *self._present.gone, *self._left_by_ended()])
         if everything or reach.anything:
             self._touch_everything()
         else:
@@ -64,6 +64,16 @@ class Capture:
         while self._waiting:
             group = self._waiting.pop()
             self._follow(self._dump(group))
+
+    def _left_by_ended(self) -> list[str]:
+        """Labels of definitions that ended, and of what referred to them (by weak references, maybe)."""
+        ended = self._definitions.ended
+        if not ended:
+            return []
+        for uid in ended:
+            self._table.prints.pop(uid, None)
+        users = [label for unit in self._table.all_units() if unit.used & ended for label in unit.labels]
+        return [*map(label_of, ended), *users]
 
     def _touch_everything(self) -> None:
         self._everything = True

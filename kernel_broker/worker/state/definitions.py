@@ -4,6 +4,9 @@ A class by value is always a definition; a function is one if it holds nothing t
 """
 
 import types
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -29,13 +32,37 @@ def uid_in(label: str) -> str:
 
 
 class Definitions:
-    """The definitions of one session, by identifier and by object."""
+    """The definitions of one session, by identifier and by object.
+
+    They are `held` while a state is taken or brought back, and at no other time kept alive: one that a cell
+    replaces ends when it would without an engine.
+    """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
+        self._alive: dict[str, weakref.ref[Any]] = {}
         self.made: dict[str, Any] = {}
+        """The definitions by identifier, while they are held."""
+
         self._uids: dict[int, str] = {}
+        self.ended: frozenset[str] = frozenset()
+        """Identifiers of those that ended since they were held before."""
+
         self._next = 1
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep all definitions alive for the block."""
+        found = {uid: reference() for uid, reference in self._alive.items()}
+        self.ended = frozenset(uid for uid, definition in found.items() if definition is None)
+        for uid in self.ended:
+            del found[uid], self._alive[uid]
+        self.made = found
+        self._uids = {id(definition): uid for uid, definition in found.items()}
+        try:
+            yield
+        finally:
+            self.made, self._uids = {}, {}
 
     def uid_of(self, found: Any) -> str:
         """The identifier of a definition, a new one if it has none yet."""
@@ -48,6 +75,7 @@ class Definitions:
     def register(self, uid: str, found: Any) -> None:
         """Know an object as the one of that identifier."""
         self.made[uid] = found
+        self._alive[uid] = weakref.ref(found)
         self._uids[id(found)] = uid
         self._next = max(self._next, int(uid) + 1)
 
@@ -69,6 +97,7 @@ class Definitions:
         """Let go of definitions that nothing refers to."""
         for uid in uids:
             self._uids.pop(id(self.made.pop(uid, None)), None)
+            self._alive.pop(uid, None)
 
 
 def is_plain(function: types.FunctionType) -> bool:

@@ -66,7 +66,7 @@ class StateEngine:
 
         Raises `StateCorrupt` or `StateMismatch`, with nothing unpickled, if the state must be refused.
         """
-        with self._calm:
+        with self._calm, self._definitions.held():
             recorded = manifest.unseal(entries, self._key)
             restore = Restore(entries, fetch, self._key, self._live, self._definitions)
             lost = self._files.restore(entries, fetch, self._key) if self._files is not None else []
@@ -131,7 +131,8 @@ class StateEngine:
         """
         with self._calm:
             try:
-                return self._capture(sink, everything)
+                with self._definitions.held(), self._writer.series():
+                    return self._capture(sink, everything)
             except TooLarge as error:
                 return self._refuse(error)
             except Exception as error:
@@ -157,7 +158,6 @@ class StateEngine:
 
     def _capture(self, sink: Sink, everything: bool) -> Delta:
         before = self._committed
-        self._writer.begin()
         restless, self._restless = self._restless, everything
         everything = everything or restless or self._pending is not before or self._holds_namespace()
         table = before.successor()

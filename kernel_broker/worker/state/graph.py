@@ -6,6 +6,7 @@ import io
 import pickle
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -78,12 +79,19 @@ class GraphWriter:
         self._live = live
         self._definitions = definitions
         self._cell_of = cell_of
-        self._guarded: set[type] = set()
+        self._guarded: weakref.WeakSet[type] = weakref.WeakSet()
         self._context: Any = None
 
-    def begin(self) -> None:
-        """Look where the live objects are, before a series of dumps."""
-        self._context = Context(self._live, self._definitions, self._live.look(), self._guarded)
+    @contextmanager
+    def series(self) -> Iterator[None]:
+        """Look where the live objects are for a series of dumps, after which nothing more is held."""
+        guarded = set(self._guarded)
+        self._context = Context(self._live, self._definitions, self._live.look(), guarded)
+        try:
+            yield
+        finally:
+            self._context = None
+            self._guarded.update(guarded)
 
     @property
     def seeds(self) -> dict[int, tuple[int, Any]]:

@@ -1,6 +1,7 @@
 """The labelled objects of this moment, beside those that a table knows."""
 
 import types
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +23,8 @@ class Present:
         self.bound = {label: None for label, found in self.ids.items() if known.get(label) != found}
         """Labels that stand for another object than the table's."""
 
-        for label, uid in table.meant.items():
-            if label in values and definitions.known_uid(values[label]) != uid:
+        for label, kept in table.atoms.items():
+            if type(kept) is weakref.ref and label in values and kept() is not values[label]:
                 self.bound[label] = None  # a new definition where another one was
 
         self.gone = [label for label in known if label not in values]
@@ -45,8 +46,8 @@ class Present:
 
 
 def held(value: Any) -> Any:
-    """What of an atom is held until the next look: no object whose end a user could notice."""
-    return value if type(value) in ATOMS else None
+    """What is known of an atom until the next look; no object is kept whose end a user could notice."""
+    return value if type(value) in ATOMS else weakref.ref(value)
 
 
 def _is_atom(value: Any, definitions: Definitions) -> bool:

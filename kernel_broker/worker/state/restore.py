@@ -29,6 +29,9 @@ class Restore:
         self._fetch, self._key, self._live, self._definitions = fetch, key, live, definitions
         self.table = Table()
         self.lost: list[Pin] = []
+        self._came: dict[str, Any] = {}
+        """What was loaded so far: some of it when a definition was asked for that is stored with it."""
+
         stored = list(self.table.pages.load(entries))
         self.table.replace((), [it.unit for it in stored])
         self._stored = {label: it for it in stored for label in it.unit.labels}
@@ -50,15 +53,14 @@ class Restore:
         return [name for it in found for part in [it.stream, *it.buffers, *it.blobs] for name in part[1]]
 
     def _load_all(self) -> dict[str, Any]:
-        values: dict[str, Any] = {}
         for label in self._stored:
-            if label in values or label in self.waiting or is_definition(label):
-                continue
-            values |= self.load(label)
+            if label not in self._came and label not in self.waiting and not is_definition(label):
+                self._came |= self.load(label)
         for label in self._stored:
             uid = uid_in(label)
             if is_definition(label) and uid not in self._definitions.made:
-                self.load(label)
+                self._came |= self.load(label)
+        values, self._came = self._came, {}
         return values
 
     def load(self, label: str) -> dict[str, Any]:
@@ -75,7 +77,9 @@ class Restore:
     def _define(self, uid: str) -> None:
         """Load a definition, which registers itself; of one that fails, the tombstone."""
         values = self.load(label_of(uid))
-        self._definitions.made.setdefault(uid, values[label_of(uid)])
+        self._came |= values
+        if uid not in self._definitions.made:
+            self._definitions.register(uid, values[label_of(uid)])
 
     def _buffers(self, stored: units.Stored) -> Iterator[bytearray]:
         return (self._blob(*part).read() for part in stored.buffers)

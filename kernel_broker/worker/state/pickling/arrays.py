@@ -77,8 +77,8 @@ def _reduce_objects(numpy: Any, array: Any) -> Any:
     owner = _root(numpy, array)
     contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
     if owner is not array and owner.dtype == array.dtype and owner.base is None and contiguous and owner.size:
-        arguments = (owner, array.shape, array.strides, _offset(array, owner), array.flags.writeable)
-        return new_object_view, arguments
+        arguments = (array.dtype, array.shape, array.strides, _offset(array, owner), array.flags.writeable)
+        return new_view, (owner, *arguments)
     order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     state = (list(array.ravel(order)), array.flags.writeable)
     return new_objects, (array.shape, order), state, None, None, fill_objects
@@ -140,19 +140,6 @@ def fill_objects(array: Any, state: tuple[list[Any], bool]) -> None:
     for index, item in enumerate(items):
         flat[index] = item
     array.flags.writeable = writeable
-
-
-def new_object_view(
-    owner: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int, writeable: bool
-) -> Any:
-    """A view of an array of objects."""
-    import numpy
-
-    flat = owner.reshape(-1, order="A")[offset // owner.itemsize :]
-    view = numpy.lib.stride_tricks.as_strided(flat, shape, strides)
-    if not writeable:
-        view.flags.writeable = False
-    return view
 
 
 def reduce_memory_map(_pickler: Any, found: Any) -> Any:

@@ -2,9 +2,11 @@
 a reader sees.
 """
 
+import _thread
 import copyreg
 import dis
 import types
+from collections.abc import Iterable
 from typing import Any
 
 _OWN_WAYS = ("__reduce__", "__reduce_ex__", "__getstate__")
@@ -65,10 +67,27 @@ def fill_exception(error: BaseException, state: dict[str, Any]) -> None:
 def _traceback(frames: list[tuple[Any, ...]]) -> types.TracebackType | None:
     """A traceback that reads like the one there was; its frames hold no variables."""
     made: types.TracebackType | None = None
-    for names, lines, instruction, line in reversed(frames):
-        frame = _frame(names, lines)
+    ended = _ended_frames([part[:2] for part in frames]) if frames else []
+    for frame, (*_, instruction, line) in zip(reversed(ended), reversed(frames), strict=True):
         if frame is not None:
             made = types.TracebackType(made, frame, instruction, line)
+    return made
+
+
+def _ended_frames(parts: Iterable[tuple[Any, ...]]) -> list[types.FrameType | None]:
+    """Frames made on a thread of their own: a frame keeps those that called it, and all their variables."""
+    made: list[types.FrameType | None] = []
+    ended = _thread.allocate_lock()
+    ended.acquire()
+
+    def make() -> None:
+        try:
+            made.extend([_frame(*part) for part in parts])
+        finally:
+            ended.release()
+
+    _thread.start_new_thread(make, ())
+    ended.acquire()
     return made
 
 

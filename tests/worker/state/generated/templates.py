@@ -18,7 +18,7 @@ MADE = {
     "L": ["[]", "[1, 2, 3]", "[{D}, 1]", "[{N}]", "[[0], [0]]", "[[0]] * 2", "[*range(40)]", "list('abc')"],
     "D": ["{{}}", "{{'k': {L}, 'l': {L}}}", "{{'n': {N}}}", "{{1: 'one', (2, 3): [4]}}", "defaultdict(list)",
           "defaultdict(lambda: {L})", "Missing()", "OrderedDict(a=1, k={L})", "dict.fromkeys('abc', {L})"],
-    "N": ["Node({X})", "Node({L})", "Sub({L})", "Sub(Node(1))", "Slotted({L})", "Acts()", "Acts()"],
+    "N": ["Node({X})", "Node({L})", "Sub({L})", "Sub(Node(1))", "Slotted({L})", "Noisy()", "Acts()", "Acts()"],
     "A": ["np.arange(6.)", "np.arange(12).reshape(3, 4)", "np.zeros(3000)", "np.arange(12).reshape(3, 4).T",
           "np.array([None, {L}, 'o'], dtype=object)", "np.zeros(3, dtype='i4,f8')", "np.array(7.)"],
     "V": ["{A}[1:]", "{A}[::-1]", "{A}.T", "{A}.reshape(-1)", "{A}[...]", "{A}.view()", "{A}[:0]"],
@@ -37,8 +37,8 @@ MADE = {
           "Data({L})", "{D}.values()", "{D}.keys()", "types.MappingProxyType({D})", "io.StringIO('text')",
           "memoryview(b'ro')", "frozenset([1, 2])", "Colour.RED", "itemgetter(0)", "copy.copy({N})",
           "copy.deepcopy({L})", "[{F}, {M}]", "Counter('aab')", "property({F})"],
-    # how long an object lives that only weak references know is not compared: an engine may hold it a little longer
-    "W": ["weakref.WeakSet()", "weakref.WeakValueDictionary()"],
+    "W": ["weakref.ref({N})", "weakref.ref({N}, lambda r: {L}.append('gone'))", "weakref.WeakValueDictionary(k={N})",
+          "weakref.WeakSet([{N}])", "weakref.proxy({N})", "weakref.WeakMethod({N}.grow)"],
     "T": ["!threaded({L})"],
     "G": ["!generator({L})", "!(x.append(1) for x in [{L}, {L}])"],
     "Q": ["Queue({L})"],
@@ -289,5 +289,5 @@ STATEMENTS = {
              "!import sys; sys.setprofile(None)", "!import asyncio; task = {G}"],
 }  # fmt: skip
 
-WEIGHTS = {"aliases": 14, "lists": 8, "dicts": 7, "objects": 14, "classes": 9, "functions": 14, "iterators": 8, "others": 7, "weak": 0,
+WEIGHTS = {"aliases": 14, "lists": 8, "dicts": 7, "objects": 14, "classes": 9, "functions": 14, "iterators": 8, "others": 7, "weak": 6,
            "arrays": 10, "frames": 5, "deletes": 6, "failures": 4, "hidden": 5, "shell": 8, "cells": 2, "live": 4, "lasting": 4}  # fmt: skip

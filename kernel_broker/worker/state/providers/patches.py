@@ -19,7 +19,10 @@ _OWN_PROVIDER = frozenset({"sys", "builtins", "os.environ", "matplotlib.rcParams
 """Places whose contents are the matter of other providers."""
 
 _SYSTEM_HOOKS = frozenset({"excepthook", "unraisablehook", "ps1", "ps2", "dont_write_bytecode"})
-"""What of `sys` is the user's to set."""
+"""What of the `sys` of Python itself is the user's to set."""
+
+_SYSTEM = frozenset(vars(sys)) | {"last_type", "last_value", "last_traceback", "last_exc", "tracebacklimit"}
+"""What Python puts in `sys`; read when the process is pristine."""
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple)
 _LONGEST = 10_000
@@ -178,7 +181,7 @@ def _may_change(owner: Any, place: _Place, name: str) -> bool:
     if name.startswith("__") and name.endswith("__") and isinstance(owner, types.ModuleType):
         return False
     if place[0] == "sys":
-        return name in _SYSTEM_HOOKS
+        return name in _SYSTEM_HOOKS or not (place[1] or name in _SYSTEM)
     return place[0] not in _OWN_PROVIDER and not isinstance(owner, types.FunctionType)
 
 

@@ -16,7 +16,7 @@ from kernel_broker.worker.state.sharing import Sharing
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.units import Unit, encode
 
-_ATOMS_TOGETHER = 64
+_ATOMS_TOGETHER = 32
 """Atoms to a unit: small immutable values share nothing, and are written again only when rebound."""
 
 Group = tuple[str, ...]
@@ -48,11 +48,11 @@ class Capture:
 
     # -- which units ------------------------------------------------------------------------------------
 
-    def look(self, reach: Reach, always: Iterable[str], own: Iterable[str], everything: bool) -> None:
+    def look(self, reach: Reach, always: Iterable[str], restless: Iterable[str], everything: bool) -> None:
         """Dump all units that code of this reach may have touched.
 
-        `always` are labels of objects that libraries and the shell may use unasked, `own` of what was
-        collected outside the variables.
+        `always` are labels of objects that libraries and the shell may use unasked, `restless` of what was
+        collected outside the variables and may have changed inside.
         """
         self._plan_atoms()
         self._touch([*self._present.bound, *self._present.gone, *self._left_by_ended()])
@@ -60,7 +60,7 @@ class Capture:
             self._touch_everything()
         else:
             self._touch([*self._table.labels_of(reach.names), *always])
-            self._touch(own, follow=False)
+            self._touch(restless, follow=False)
         while self._waiting:
             group = self._waiting.pop()
             self._follow(self._dump(group))

@@ -162,13 +162,12 @@ class StateEngine:
         everything = everything or restless or self._pending is not before or self._holds_namespace()
         table = before.successor()
         absent = self._deferred.labels()
-        own = self._registry.values()
-        present = Present(self._namespace.values() | own, table, self._definitions)
+        present = Present(self._values(), table, self._definitions)
         capture = Capture(table, present, self._writer, self._definitions, absent)
         chunks = Chunks(self._key, before.chunks, sink)
         with graph.undisturbed():
             always = self._registry.reaching(unasked=self.watch.ran)
-            capture.look(self.watch.reach(), always, own, everything)
+            capture.look(self.watch.reach(), always, self._registry.restless(), everything)
             gone, come = capture.write(chunks, self._cell(), self._limit)
         dropped = table.replace(gone, come)
         idle = table.unused() if everything or _may_leave_unused(gone, come) else []

@@ -17,7 +17,7 @@ from kernel_broker.worker.state.reach import Reach
 INLINE = 8 * 1024
 """Streams up to this size are in the record; larger ones are cut in chunks."""
 
-PAGE = 32 * 1024
+PAGE = 8 * 1024
 """Bytes to a page of records."""
 
 

@@ -27,6 +27,10 @@ class Provider:
     reaches: ClassVar[bool] = True
     """Whether code in its value may run in any cell, unnamed; else only on a message of the front end's."""
 
+    steady: ClassVar[bool] = False
+    """Whether it returns the identical object as long as nothing in that changed: then only a new one is
+    looked at."""
+
     late: ClassVar[bool] = False
     """Whether it is brought back after everything else, which might disturb it."""
 

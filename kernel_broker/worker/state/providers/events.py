@@ -1,6 +1,7 @@
 """What a process is told to do later: signal handlers; and the last error, which `%tb` shows."""
 
 import atexit
+import importlib
 import signal
 import sys
 from typing import Any
@@ -9,6 +10,10 @@ from kernel_broker.worker.state.providers.contract import Provider
 
 _HELD = frozenset({signal.SIGINT, signal.SIGKILL, signal.SIGSTOP})
 """Signals that are not a cell's to handle: the kernel sets what an interrupt does before each cell."""
+
+
+_handler_of = importlib.import_module("_signal").getsignal
+"""Without the detour through enumerations."""
 
 
 class Signals(Provider):
@@ -37,7 +42,7 @@ class Signals(Provider):
                 signal.signal(number, handler)
 
     def _read(self) -> dict[int, Any]:
-        return {number: signal.getsignal(number) for number in self._signals}
+        return {number: _handler_of(number) for number in self._signals}
 
 
 _PLAIN = (type(None), bool, int, float, str, bytes)

@@ -2,12 +2,14 @@
 
 import linecache
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from kernel_broker.worker.state.providers.contract import Provider
 
 PAGE = 64
-"""Cells to a page: only the last page is written again after a cell."""
+_TAIL = 8
+"""Cells to a page, and to one of those at the end: only the last page is written again after a cell."""
 
 _NAME = re.compile(r"_i(\d+)")
 
@@ -21,19 +23,21 @@ class History(Provider):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._pages: dict[str, Any] = {}
+        self._texts = _Texts()
+        self._raw: list[str] = shell.history_manager.input_hist_raw
+        self._owned: dict[str, int] = {}
 
     def collect(self) -> dict[str, Any]:
         """Pages of inputs and of sources; an unchanged page is the same object as before."""
         manager = self.shell.history_manager
-        parsed, raw = manager.input_hist_parsed, manager.input_hist_raw
-        sources = list(self.shell.compile._filename_map.items())
+        parsed, raw, shown = manager.input_hist_parsed, manager.input_hist_raw, manager.output_hist_reprs
         pages: dict[str, Any] = {"recent": (manager._i00, manager._i, manager._ii, manager._iii)}
-        for start in range(0, len(parsed), PAGE):
-            lines = {n: manager.output_hist_reprs[n] for n in _reprs(manager, start)}
-            pages[f"in/{start}"] = (parsed[start : start + PAGE], raw[start : start + PAGE], lines)
-        for start in range(0, len(sources), PAGE):
-            page = sources[start : start + PAGE]
-            pages[f"source/{start}"] = [(name, number, _source(name)) for name, number in page]
+        for start, end in _bounds(len(parsed)):
+            lines = {n: shown[n] for n in range(start, end) if n in shown} if shown else {}
+            pages[f"in/{start}"] = (parsed[start:end], raw[start:end], lines)
+        sources = list(self.shell.compile._filename_map.items())
+        for start, end in _bounds(len(sources)):
+            pages[f"source/{start}"] = self._texts.page(sources[start:end])
         known = self._pages
         self._pages = {
             name: known[name] if name in known and known[name] == page else page
@@ -73,21 +77,45 @@ class History(Provider):
 
     def owns(self, name: str, value: Any) -> bool:
         """Whether a variable is one of `_i`, `_ii`, `_iii`, `_iN` that `apply` makes."""
+        raw = self._raw
+        place = self._owned.get(name)
+        if place is not None and place < len(raw) and raw[place] is value:
+            return True
         if name[:2] != "_i" or type(value) is not str:
             return False
         manager = self.shell.history_manager
         if name in ("_i", "_ii", "_iii"):
             return bool(getattr(manager, name) == value)
         found = _NAME.fullmatch(name)
-        raw = manager.input_hist_raw
-        return found is not None and int(found[1]) < len(raw) and raw[int(found[1])] == value
+        if found is None or int(found[1]) >= len(raw) or raw[int(found[1])] != value:
+            return False
+        self._owned[name] = int(found[1])
+        return True
 
 
-def _reprs(manager: Any, start: int) -> list[int]:
-    kept = manager.output_hist_reprs
-    return [number for number in range(start, start + PAGE) if number in kept] if kept else []
+def _bounds(count: int) -> Iterator[tuple[int, int]]:
+    """The pages of so many cells: where each starts and ends."""
+    full = count - count % PAGE
+    for start in range(0, full, PAGE):
+        yield start, start + PAGE
+    for start in range(full, count, _TAIL):
+        yield start, min(start + _TAIL, count)
 
 
-def _source(name: str) -> str | None:
-    entry = linecache.cache.get(name)
-    return "".join(entry[2]) if entry is not None and len(entry) == 4 else None
+class _Texts:
+    """Sources of cells, read again only where the interpreter holds other ones."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Any, str | None]] = {}
+
+    def page(self, cells: list[tuple[str, int]]) -> list[tuple[str, int, str | None]]:
+        """File name, number and text of each cell."""
+        return [(name, number, self._text(name)) for name, number in cells]
+
+    def _text(self, name: str) -> str | None:
+        entry: Any = linecache.cache.get(name)
+        known = self._known.get(name)
+        if known is None or known[0] is not entry:
+            text = "".join(entry[2]) if entry is not None and len(entry) == 4 else None
+            known = self._known[name] = entry, text
+        return known[1]

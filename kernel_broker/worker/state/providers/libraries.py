@@ -14,14 +14,26 @@ class PandasOptions(Provider):
     needs = "pandas"
     in_graph = True
 
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._places: list[tuple[dict[str, Any], str, Any, str]] = []
+        self._registered = 0
+
     def collect(self) -> Any:
         """Their values by name."""
         config: Any = sys.modules["pandas._config.config"]
         registered = config._registered_options
+        if len(registered) != self._registered:
+            self._registered = len(registered)
+            self._places = [
+                (space, key, registered[name].defval, name)
+                for space, key, name in _flat(config._global_config)
+                if name in registered
+            ]
         changed = {
             name: value
-            for name, value in _flat(config._global_config)
-            if name in registered and not _same(registered[name].defval, value)
+            for space, key, default, name in self._places
+            if (value := space.get(key, default)) is not default and not _same(default, value)
         }
         return changed or None
 
@@ -33,14 +45,22 @@ class PandasOptions(Provider):
             pd.set_option(name, content)
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[tuple[dict[str, Any], str, str]]:
+    """Where each option is: the dict, its key there, and its whole name."""
+    found: list[tuple[dict[str, Any], str, str]] = []
     for name, value in tree.items():
         if type(value) is dict:
             found += _flat(value, f"{prefix}{name}.")
         else:
-            found.append((prefix + name, value))
+            found.append((tree, name, prefix + name))
     return found
+
+
+def _are_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    try:
+        return dict.__eq__(one, other) is True
+    except Exception:
+        return False
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -109,6 +129,8 @@ class PlotSettings(Provider):
         if self._pristine is None:
             self._pristine = dict.copy(matplotlib.rcParamsDefault)
         fresh = self._pristine
+        if _are_same(matplotlib.rcParams, fresh):
+            return None
         changed = {
             name: value
             for name, value in dict.items(matplotlib.rcParams)

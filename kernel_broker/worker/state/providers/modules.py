@@ -13,6 +13,22 @@ from kernel_broker.worker.state.providers.contract import Provider
 _DATA = (type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)
 
 
+class Imported:
+    """The user's own modules that were imported since a process was fresh."""
+
+    def __init__(self) -> None:
+        self._known = set(sys.modules)
+        self._names: list[str] = []
+
+    def modules(self) -> list[tuple[str, Any]]:
+        """Those that are still there, by name."""
+        if not sys.modules.keys() <= self._known:
+            fresh = {name: module for name, module in sys.modules.copy().items() if name not in self._known}
+            self._known.update(fresh)
+            self._names += [name for name, module in fresh.items() if is_users(module)]
+        return [(name, sys.modules[name]) for name in self._names if sys.modules.get(name) is not None]
+
+
 class ModuleSources(Provider):
     """Sources of modules that were imported from the user's folders: another machine may not have them."""
 
@@ -21,15 +37,14 @@ class ModuleSources(Provider):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._pristine = set(sys.modules)
+        self._imported = Imported()
         self._found: dict[str, tuple[Any, Source | None]] = {}
         if carried not in sys.meta_path:
             sys.meta_path.append(carried)
 
     def collect(self) -> Any:
         """A page for each module, the same object until the module is imported anew."""
-        for name in sys.modules.keys() - self._pristine:
-            module = sys.modules.get(name)
+        for name, module in self._imported.modules():
             spec = getattr(module, "__spec__", None)
             if name not in self._found or self._found[name][0] is not spec:
                 self._found[name] = (spec, _source(module) if is_users(module) else None)
@@ -60,18 +75,14 @@ class ModuleData(Provider):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._pristine = set(sys.modules)
-        self._own: dict[str, bool] = {}
+        self._imported = Imported()
 
     def collect(self) -> Any:
         """Values by module and name."""
-        found = {}
-        for name in sys.modules.keys() - self._pristine:
-            module = sys.modules.get(name)
-            if name not in self._own:
-                self._own[name] = is_users(module)
-            if self._own[name]:
-                found[name] = {key: value for key, value in vars(module).items() if _is_data(key, value)}
+        found = {
+            name: {key: value for key, value in vars(module).items() if _is_data(key, value)}
+            for name, module in self._imported.modules()
+        }
         return {name: found[name] for name in sorted(found)} or None
 
     def apply(self, value: dict[str, Any]) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 from kernel_broker.worker.state.pickling.modules import find_home
 from kernel_broker.worker.state.providers.contract import Provider
 
+_SQLITE = "sqlite3.dbapi2"
+"""Registers ways of its own, under names that nobody finds again."""
+
 
 class Registrations(Provider):
     """Dialects of csv, adapters and converters of sqlite3, the opener of urllib, the first day of weeks."""
@@ -21,20 +24,32 @@ class Registrations(Provider):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._dialects = set(csv.list_dialects())
+        sqlite: Any = sys.modules.get(_SQLITE)
+        self._ways = [*sqlite.adapters.values(), *sqlite.converters.values()] if sqlite is not None else []
 
     def collect(self) -> Any:
         """What a fresh process does not have."""
         dialects = sorted({*csv.list_dialects()} - self._dialects)
-        sqlite: Any = sys.modules.get("sqlite3.dbapi2")
+        sqlite: Any = sys.modules.get(_SQLITE)
         urllib: Any = sys.modules.get("urllib.request")
         found = {
             "dialects": {name: csv.get_dialect(name) for name in dialects},
-            "adapters": _users(sqlite.adapters) if sqlite is not None else {},
-            "converters": _users(sqlite.converters) if sqlite is not None else {},
+            "adapters": self._users(sqlite.adapters) if sqlite is not None else {},
+            "converters": self._users(sqlite.converters) if sqlite is not None else {},
             "opener": urllib._opener if urllib is not None and self._installs_opener() else None,
             "weeks": calendar.firstweekday(),
         }
         return found if any(found.values()) else None
+
+    def _users(self, table: dict[Any, Any]) -> dict[Any, Any]:
+        fresh = self._ways
+        return {
+            key: way
+            for key, way in table.items()
+            if all(way is not it for it in fresh)
+            and getattr(way, "__module__", None) != _SQLITE
+            and find_home(way) is None
+        }
 
     def _installs_opener(self) -> bool:
         """Whether a cell does: the one that urllib makes for itself is of no interest, and may not travel."""
@@ -54,10 +69,6 @@ class Registrations(Provider):
 
             install_opener(value["opener"])
         calendar.setfirstweekday(value["weeks"])
-
-
-def _users(table: dict[Any, Any]) -> dict[Any, Any]:
-    return {key: function for key, function in table.items() if find_home(function) is None}
 
 
 class Collector(Provider):

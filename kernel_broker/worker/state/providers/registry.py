@@ -101,6 +101,10 @@ class Registry:
         """Labels of the roots whose code may run: `unasked` in any cell, or else on a front end's message."""
         return [_ROOT + it.name for it in self._providers if it.in_graph and (it.reaches or not unasked)]
 
+    def restless(self) -> list[str]:
+        """Labels of the values that may have changed inside."""
+        return [_ROOT + it.name for it in self._providers if it.in_graph and not it.steady]
+
     def values(self) -> dict[str, Any]:
         """The values that are stored with the variables, by label."""
         self.failures = []

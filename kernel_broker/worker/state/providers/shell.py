@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kernel_broker.worker.state.definitions import ATOMS
 from kernel_broker.worker.state.providers.contract import Provider
 
 
@@ -27,6 +28,11 @@ class Results(Provider):
 
     name = "results"
     in_graph = True
+    steady = True
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._kept: dict[str, Any] = {}
 
     def collect(self) -> dict[str, Any]:
         """The numbers of the latest results, or what is none of them, and the lists of folders."""
@@ -36,12 +42,15 @@ class Results(Provider):
             (numbers[id(value)], None) if id(value) in numbers else (None, value)
             for value in (hook._, hook.__, hook.___)
         ]
-        return {
+        found = {
             "numbers": list(results),
             "latest": latest,
             "folders": list(self.shell.history_manager.dir_hist),
             "stack": list(self.shell.dir_stack),
         }
+        if any(type(value) not in ATOMS for _, value in latest) or found != self._kept:
+            self._kept = found
+        return self._kept
 
     def apply(self, value: dict[str, Any]) -> None:
         """Fill the live objects; Out itself is filled already."""

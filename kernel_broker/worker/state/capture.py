@@ -31,9 +31,10 @@ class Capture:
         present: Present,
         writer: GraphWriter,
         definitions: Definitions,
+        steady: Iterable[str] = (),
         absent: frozenset[str] = frozenset(),
     ) -> None:
-        """`absent` are labels of variables that are not loaded, and so as they were."""
+        """`steady` are labels of what only changes by being replaced, `absent` of what is not loaded."""
         self._table = table
         self._present = present
         self._atoms = present.atoms
@@ -45,6 +46,7 @@ class Capture:
         self._dumps: dict[Group, Dumped] = {}
         self._waiting: list[Group] = []
         self._everything = False
+        self._steady = frozenset(steady)
 
     # -- which units ------------------------------------------------------------------------------------
 
@@ -114,9 +116,17 @@ class Capture:
         return [label_of(uid) for uid in uids if uid is not None]
 
     def _is_unchanged(self, unit: Unit) -> bool:
-        """Whether it is a plain function as it was: there is no need to write it to see that."""
-        if len(unit.labels) > 1 or not is_definition(unit.labels[0]):
+        """Whether it is as it was, and there is no need to write it to see that."""
+        first = unit.labels[0]
+        if len(unit.labels) > 1:
             return False
+        if first in self._steady and first not in self._present.bound and not self._everything:
+            del self._replaced[id(unit)]
+            return True
+        return is_definition(first) and self._is_same_function(unit)
+
+    def _is_same_function(self, unit: Unit) -> bool:
+        """Whether it is a plain function as it was."""
         uid = uid_in(unit.labels[0])
         known, found = self._table.prints.get(uid), self._definitions.made.get(uid)
         if known is None or type(found) is not types.FunctionType or fingerprint(found) != known:

@@ -163,11 +163,12 @@ class StateEngine:
         table = before.successor()
         absent = self._deferred.labels()
         present = Present(self._values(), table, self._definitions)
-        capture = Capture(table, present, self._writer, self._definitions, absent)
+        steady = self._registry.labels(steady=True)
+        capture = Capture(table, present, self._writer, self._definitions, steady, absent)
         chunks = Chunks(self._key, before.chunks, sink)
         with graph.undisturbed():
             always = self._registry.reaching(unasked=self.watch.ran)
-            capture.look(self.watch.reach(), always, self._registry.restless(), everything)
+            capture.look(self.watch.reach(), always, self._registry.labels(steady=False), everything)
             gone, come = capture.write(chunks, self._cell(), self._limit)
         dropped = table.replace(gone, come)
         idle = table.unused() if everything or _may_leave_unused(gone, come) else []

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from kernel_broker.worker.state.definitions import ATOMS, Definitions
+from kernel_broker.worker.state.exposure import exposed
 from kernel_broker.worker.state.graph import Dumped, Root
 from kernel_broker.worker.state.pickling.modules import find_home
 
@@ -24,6 +25,9 @@ _IMMATERIAL = ATOMS | {
 """Types whose instances are never told apart by who they are."""
 
 _TYPE_VARIABLES = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
+_LITTLE = 2**17
+"""Of a dump that has and knows no more than so much, it is cheap to tell what others may refer to."""
+
 _MUCH = 2**18
 """Of a dump that knows so much, it is worth a look whether it is a container of nothing but atoms."""
 
@@ -39,15 +43,27 @@ class Sharing:
         """Indices of the groups, those together that share an object."""
         parents = list(range(len(groups)))
         owners: dict[int, int] = {}
-        held = []
-        by_size = sorted(range(len(groups)), key=lambda number: groups[number][1].size)
-        for number in by_size:
+        held: list[Any] = []  # ids are an object's own only while it lives
+        large = []
+        for number, (roots, dumped) in enumerate(groups):
+            if max(dumped.known, len(dumped.stream)) > _LITTLE:
+                large.append(number)
+                continue
+            known = exposed(roots, dumped, self._seeds)
+            held.append(known)
+            for key, item in known.items():
+                if self._matters(item):
+                    _join(parents, owners.setdefault(key, number), number)
+        large.sort(key=lambda number: groups[number][1].size)
+        for number in large:
+            if not owners and number == large[-1]:
+                break  # nobody else has anything that it could share
             objects = _objects(*groups[number])
-            held.append(objects)  # ids are an object's own only while it lives
+            held.append(objects)
             for key in objects.keys() & owners.keys():
                 if key not in self._seeds and self._matters(objects[key][1]):
                     _join(parents, owners[key], number)
-            if number != by_size[-1]:  # nothing comes after the largest
+            if number != large[-1]:
                 owners.update(dict.fromkeys(objects, number))
         found: dict[int, list[int]] = {}
         for number in range(len(groups)):

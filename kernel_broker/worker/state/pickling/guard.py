@@ -31,7 +31,7 @@ def reduce(pickler: "StatePickler", found: Any, reducer: Reducer | None) -> Any:
 
 
 def _give_up(pickler: "StatePickler", found: Any, error: BaseException) -> Any:
-    pickler.guarded.add(type(found))
+    pickler.suspect(type(found))
     reduced = dill_reducers.reduce(found)
     return reduced if reduced is not None else pickler.losses.tombstone(found, because(error))
 

@@ -86,6 +86,9 @@ class LiveObjects:
         self.numbers: dict[int, int] = {}
         """Numbers of the live objects that pickle asks about, by id: as of the last `look`."""
 
+        self.kinds: set[type] = set()
+        """The types of the live objects."""
+
     def part_name(self, found: Any) -> str | None:
         """The name of a part that every fresh shell has, None for anything else."""
         return type(found).__name__ if id(found) in self._parts else None
@@ -108,6 +111,7 @@ class LiveObjects:
         self.numbers = {
             id(item): number for number, item in found.items() if number not in SEEDS and item is not None
         }
+        self.kinds = {type(item) for item in found.values()}
         memo: dict[int, tuple[int, Any]] = {}
         for place, number in enumerate(SEEDS):
             item = found[number]

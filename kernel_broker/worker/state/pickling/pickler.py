@@ -31,6 +31,8 @@ class Context:
     """Types whose instances are known to fail."""
     main_locals: dict[int, dict[str, Any]] = field(default_factory=dict)
     reducers: dict[type, Any] = field(default_factory=dict)
+    plain: set[type] = field(default_factory=set)
+    """Types whose instances need no look."""
 
 
 class BlobMark:
@@ -59,7 +61,6 @@ class StatePickler(pickle.Pickler):
         self.namespace = context.live.find(0)
         self.definitions = context.definitions
         self.losses = losses
-        self.guarded = context.guarded
         self.modules: set[str] = set()
         self.blobs: list[memoryview] = []
         self.used: dict[str, Any] = {}
@@ -68,22 +69,32 @@ class StatePickler(pickle.Pickler):
         self._context = context
         self._own = own
         self._careful = careful
+        self._plain = frozenset[type]() if careful else context.plain
         self._cells: set[int] = set()
         self._globals: dict[int, Any] = {}
 
     def reducer_override(self, found: Any) -> Any:
         """How to write an object that is not an exact builtin."""
         kind = type(found)
+        if kind in self._plain:
+            return NotImplemented
         reducer: Reducer | None = self._context.reducers.get(kind, _UNKNOWN)
         if reducer is _UNKNOWN:
             reducer = self._context.reducers[kind] = reducer_for(kind)
         if id(found) in self.live.numbers:
             return self._reduce_live(self.live.numbers[id(found)])
-        if self._careful or kind in self.guarded:
+        if self._careful or kind in self._context.guarded:
             return guard.reduce(self, found, reducer)
         if reducer is None:
+            if kind not in self.live.kinds:
+                self._context.plain.add(kind)
             return NotImplemented
         return reducer(self, found)
+
+    def suspect(self, kind: type) -> None:
+        """Know that instances of a type fail."""
+        self._context.guarded.add(kind)
+        self._context.plain.discard(kind)
 
     def _reduce_live(self, number: int) -> Any:
         if number in _SHELL_PARTS:

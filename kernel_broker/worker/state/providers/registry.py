@@ -101,9 +101,9 @@ class Registry:
         """Labels of the roots whose code may run: `unasked` in any cell, or else on a front end's message."""
         return [_ROOT + it.name for it in self._providers if it.in_graph and (it.reaches or not unasked)]
 
-    def restless(self) -> list[str]:
-        """Labels of the values that may have changed inside."""
-        return [_ROOT + it.name for it in self._providers if it.in_graph and not it.steady]
+    def labels(self, steady: bool) -> list[str]:
+        """Labels of the values that cannot have changed if they are the same objects, or of the others."""
+        return [_ROOT + it.name for it in self._providers if it.in_graph and it.steady is steady]
 
     def values(self) -> dict[str, Any]:
         """The values that are stored with the variables, by label."""

@@ -62,14 +62,14 @@ def variables(entries: Mapping[str, bytes]) -> list[dict[str, Any]]:
 def _variables_of(header: dict[str, Any]) -> list[dict[str, Any]]:
     shown = header.get("variables", ())
     lost = header.get("lost", ())
-    together = [] if header.get("atoms") else [name for name, *_ in shown]
+    together = [] if header.get("packed") else [name for name, *_ in shown]
     return [
         {
             "name": name,
             "type": kind,
             "preview": preview,
             "cell": cell,
-            "size": 0 if header.get("atoms") else header.get("size", 0),
+            "size": 0 if header.get("packed") else header.get("size", 0),
             "shares": [other for other in together if other != name],
             "pinned": [
                 {"type": type_, "reason": reason, "cell": made}

@@ -35,6 +35,8 @@ class Unit:
     size: int = 0
     atoms: bool = False
     """Whether all in it are small immutable values."""
+    packed: bool = False
+    """Whether nothing in it is shared: it is together because it is small."""
 
     @property
     def anything(self) -> bool:
@@ -43,7 +45,12 @@ class Unit:
 
 
 def encode(
-    labels: Sequence[str], shown: Sequence[Any], dumped: Dumped, chunks: Chunks, atoms: bool = False
+    labels: Sequence[str],
+    shown: Sequence[Any],
+    dumped: Dumped,
+    chunks: Chunks,
+    atoms: bool = False,
+    packed: bool = False,
 ) -> Unit:
     """A unit from its dump; what is large goes to `chunks`."""
     small = len(dumped.stream) <= INLINE
@@ -63,6 +70,7 @@ def encode(
         "reach": sorted(reach.names),
         "anything": reach.anything,
         "atoms": atoms,
+        "packed": packed,
         "lost": losses,
         "modules": sorted(dumped.modules),
     }
@@ -78,6 +86,7 @@ def encode(
         frozenset(dumped.modules),
         dumped.size,
         atoms,
+        packed,
     )
 
 
@@ -110,6 +119,7 @@ def decode(record: bytes) -> Stored:
         frozenset(head.get("modules", ())),
         head.get("size", 0),
         head.get("atoms", False),
+        head.get("packed", False),
     )
     types = [kind for _, kind, *_ in head.get("variables", ())]
     return Stored(unit, inline, (size, stream), blobs, buffers, types)

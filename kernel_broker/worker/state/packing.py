@@ -1,0 +1,70 @@
+"""What is stored together though it shares nothing: a unit for each small thing would cost more than it does.
+
+Atoms are written again only when they are bound anew. Packs are of short containers of nothing but short
+atoms; touching one writes its pack again, and it leaves when it is no such container any more.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kernel_broker.worker.state.draft import Draft, Group
+
+_TOGETHER = 32
+_ITEMS = 32
+_TEXT = 64
+_NUMBERS = frozenset({type(None), bool, float, complex})
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+
+
+def plan_atoms(draft: Draft) -> Iterator[Group]:
+    """The groups of atoms to be written: units of which one was bound anew or is no atom any more."""
+    units, bound, atoms = draft.table.units, draft.present.bound, draft.present.atoms
+
+    def is_home(label: str) -> bool:
+        return label in units and units[label].atoms
+
+    dirty = {id(unit): unit for unit in (units[it] for it in (*bound, *draft.present.gone) if is_home(it))}
+    draft.replaced.update(dirty)
+    homeless = [label for label in bound if label in atoms and not is_home(label)]
+    for unit in dirty.values():
+        kept = [label for label in unit.labels if label in atoms]
+        room = max(0, _TOGETHER - len(kept))
+        kept += homeless[:room]
+        del homeless[:room]
+        if kept:
+            yield tuple(kept)
+    yield from _portions(homeless)
+
+
+def pack(draft: Draft, groups: Iterable[Group]) -> list[Group]:
+    """The same groups, the small ones of new variables packed."""
+    packed: list[Group] = []
+    others: list[Group] = []
+    for group in groups:
+        label = group[0]
+        is_new = len(group) == 1 and label in draft.present.bound and label.startswith(("v:", "o:"))
+        (packed if is_new and is_small(draft.present.values[label]) else others).append(group)
+    packs = [*_portions([label for (label,) in packed])]
+    draft.packs.update(packs)
+    return others + packs
+
+
+def is_small(value: Any) -> bool:
+    """Whether it is a short container of nothing but short atoms: nothing else can be shared through it."""
+    kind = type(value)
+    if kind not in _CONTAINERS or len(value) > _ITEMS:
+        return False
+    items = [*value, *value.values()] if kind is dict else [*value]
+    return all(map(_is_short, items))
+
+
+def _is_short(item: Any) -> bool:
+    kind = type(item)
+    if kind is int:
+        return bool(-(2**63) <= item < 2**63)
+    return kind in _NUMBERS or ((kind is str or kind is bytes) and len(item) <= _TEXT)
+
+
+def _portions(labels: list[str]) -> Iterator[Group]:
+    for start in range(0, len(labels), _TOGETHER):
+        yield tuple(labels[start : start + _TOGETHER])

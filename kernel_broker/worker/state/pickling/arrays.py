@@ -19,20 +19,16 @@ def reduce_array(pickler: Any, array: Any) -> Any:
         return _reduce_objects(numpy, array)
     if not isinstance(dtype.num, int) or dtype.num >= 256 or dtype.char == "T":
         return NotImplemented  # user-defined and variable-width types know how to pickle themselves
-    owner = _owner(numpy, array)
-    if owner is not None and owner is not array:
-        return new_view, (
-            owner,
-            dtype,
-            array.shape,
-            array.strides,
-            _offset(array, owner),
-            array.flags.writeable,
-        )
-    order = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
+    flags = array.flags
+    if array.base is not None:
+        owner = _owner(numpy, array)
+        if owner is not None and owner is not array:
+            place = _offset(array, owner)
+            return new_view, (owner, dtype, array.shape, array.strides, place, flags.writeable)
+    order = "C" if flags.c_contiguous else "F" if flags.f_contiguous else None
     if order is None:
         return _reduce_scattered(numpy, array)
-    arguments = (dtype, array.shape, order, array.flags.writeable)
+    arguments = (dtype, array.shape, order, flags.writeable)
     if array.nbytes < OUT_OF_BAND:
         return new_array, (*arguments, array.tobytes("A"))
     return new_array, (*arguments, pickler.blob(_memory(array)))
@@ -88,15 +84,16 @@ def new_array(dtype: Any, shape: tuple[int, ...], order: str, writeable: bool, d
     """An array that owns its memory, with the contents of `data`."""
     import numpy
 
-    array = numpy.empty(shape, dtype, order)  # type: ignore[call-overload]
-    if array.nbytes:
+    array: Any
+    if isinstance(data, Blob):
+        array = numpy.empty(shape, dtype, order)  # type: ignore[call-overload]
         flat = array.reshape(-1, order="A") if array.ndim else array.reshape(1)
-        place = flat.view(numpy.uint8)
-        if isinstance(data, Blob):
-            data.read_into(memoryview(place))
-        else:
-            place[:] = numpy.frombuffer(data, numpy.uint8)
-    array.flags.writeable = writeable
+        data.read_into(memoryview(flat.view(numpy.uint8)))
+    else:
+        place: Any = numpy.ndarray(shape, dtype, data, order="F" if order == "F" else "C")
+        array = place.copy("K")
+    if not writeable:
+        array.flags.writeable = False
     return array
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from kernel_broker.worker.state.pickling.modules import find_home, is_static
 from kernel_broker.worker.state.pickling.originals import originals
 from kernel_broker.worker.state.providers.contract import Provider
-from kernel_broker.worker.state.providers.spotting import Spots, spot
+from kernel_broker.worker.state.providers.spotting import places_of
 
 _OWN_PROVIDER = frozenset({"sys", "builtins", "os.environ", "matplotlib.rcParams", "__main__"})
 """Places whose contents are the matter of other providers."""
@@ -45,19 +45,14 @@ class Patches(Provider):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._spots = Spots()
-        self._read = 1
+        self._places = places_of(shell)
+        self._spots = self._places.spots
         self._found: dict[str, Any] = {}
         self._outline: list[Any] = []
 
     def collect(self) -> Any:
         """What is at the places that cells may have changed."""
-        cells = self.shell.history_manager.input_hist_parsed
-        if len(cells) < self._read:
-            self._read = 1  # the history was cleared
-        for source in cells[self._read :]:
-            self._spots.take(spot(source))
-        self._read = len(cells)
+        self._places.read()
         attributes = self._attributes()
         originals.displaced = set(attributes)
         found = {

@@ -180,7 +180,7 @@ class Submodules(Provider):
         """Import them again."""
         self._names = dict.fromkeys(value)
         self._value = value
-        self._read = 1
+        self._read = len(self.shell.history_manager.input_hist_parsed)
         missing = []
         for name in value:
             try:

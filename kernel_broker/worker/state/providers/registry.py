@@ -29,6 +29,7 @@ from kernel_broker.worker.state.providers.registrations import Collector, Regist
 from kernel_broker.worker.state.providers.resuming import OnResume
 from kernel_broker.worker.state.providers.settings import Builtins, Copying, Decimals, Logging, Warnings
 from kernel_broker.worker.state.providers.shell import Counter, Results
+from kernel_broker.worker.state.providers.spotting import Places
 from kernel_broker.worker.state.providers.streams import Redirected
 from kernel_broker.worker.state.providers.widgets import Comms, Widgets
 
@@ -42,6 +43,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
         ModuleSources,
         Interpreter,
         Submodules,
+        Places,
         Extensions,
         Backend,
         Counter,

@@ -4,6 +4,10 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from kernel_broker.worker.state.providers.contract import Provider
 
 _WORTH_READING = re.compile(
     r"\.\s*\w+\s*(?:[^\w\s=!<>()\[\]{},.:;'\"]{0,2}=(?!=)|:)|\]\s*[^\w\s]{0,2}=(?!=)|\w\.\w+\s*,|[sl]etattr|\bdel\b"
@@ -36,10 +40,54 @@ class Spots:
     imports: dict[str, tuple[str, str]] = field(default_factory=dict)
     """What names are bound to by import statements, in functions too: module, and attribute of it or ''."""
 
-    def take(self, other: "Spots") -> None:
-        """Add the places of another source."""
-        for name, places in vars(other).items():
-            getattr(self, name).update(places)
+    def take(self, places: dict[str, dict[Any, Any]]) -> None:
+        """Add the members of others."""
+        for name, found in places.items():
+            getattr(self, name).update(found)
+
+
+class Places(Provider):
+    """The places that the cells of a shell may change: another process need not read all cells again."""
+
+    name = "places"
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.spots = Spots()
+        self._read = 1
+        self._value: dict[str, dict[Any, Any]] | None = None
+        _of_shells[shell] = self
+
+    def read(self) -> None:
+        """Take in the cells that ran since the last time."""
+        cells = self.shell.history_manager.input_hist_parsed
+        if len(cells) < self._read:
+            self._read = 1  # the history was cleared
+        fresh = [places for source in cells[self._read :] if any((places := vars(spot(source))).values())]
+        self._read = len(cells)
+        for places in fresh:
+            self.spots.take(places)
+        if fresh:
+            self._value = {kind: dict(found) for kind, found in vars(self.spots).items() if found}
+
+    def collect(self) -> Any:
+        """Places by kind, the same object until a cell adds some."""
+        self.read()
+        return self._value
+
+    def apply(self, value: dict[str, dict[Any, Any]]) -> None:
+        """Know them: they are those of all cells in the history."""
+        self.spots.take(value)
+        self._value = value
+        self._read = len(self.shell.history_manager.input_hist_parsed)
+
+
+_of_shells: "WeakKeyDictionary[Any, Places]" = WeakKeyDictionary()
+
+
+def places_of(shell: Any) -> Places:
+    """Those of a shell."""
+    return _of_shells[shell]
 
 
 def spot(source: str) -> Spots:

@@ -48,9 +48,9 @@ def exposed(roots: Sequence[Root], dumped: Dumped, seeds: Collection[int]) -> di
 def _holders(roots: Sequence[Root], objects: list[Any]) -> Iterator[Any]:
     own = {id(root.value) for root in roots}
     for item in objects:
-        if not isinstance(item, _BY_NAME):
+        if not issubclass(type(item), _BY_NAME):  # a proxy may say anything of its class
             yield item
         elif id(item) in own or (type(item) is types.FunctionType and find_home(item) is None):
             yield item
-            if isinstance(item, type):
+            if issubclass(type(item), type):
                 yield from (it for it in gc.get_referents(item) if type(it) is dict)  # its namespace

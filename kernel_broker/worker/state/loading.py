@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kernel_broker.worker.state.chunks import Fetch, fill
@@ -40,6 +40,9 @@ class Source:
     load: Callable[[str], None]
     """Load the definition of an identifier, and register it."""
 
+    endings: list[Callable[[], None]] = field(default_factory=list)
+    """What remains to be done when all of the stream is loaded."""
+
 
 _sources: list[Source] = []
 
@@ -50,6 +53,8 @@ def reading(source: Source) -> Iterator[None]:
     _sources.append(source)
     try:
         yield
+        for ending in source.endings:
+            ending()
     finally:
         _sources.pop()
 
@@ -57,6 +62,11 @@ def reading(source: Source) -> Iterator[None]:
 def blob(number: int) -> Blob:
     """A buffer of the stream that is loaded now."""
     return _sources[-1].blobs[number]
+
+
+def at_end(ending: Callable[[], None]) -> None:
+    """Have something done when the stream that is loaded now has been."""
+    _sources[-1].endings.append(ending)
 
 
 def live_object(number: int) -> Any:

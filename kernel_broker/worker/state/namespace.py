@@ -46,7 +46,7 @@ class Namespace:
         shape = {
             "odd": {name: value for name, value in present.items() if type(name) is not str},
             "order": list(named),
-            "deleted": [name for name in own if name not in present],
+            "deleted": [name for name in (*own, *_LATEST) if name not in present],
             "hidden": [name for name in hidden if name in named and hidden[name] is named[name]],
         }
         values[SHAPE] = self._steady(shape)
@@ -99,6 +99,10 @@ _MODULE_NAMES = (
     "__builtins__",
 )
 """What every module's namespace has."""
+
+
+_LATEST = ("_", "__", "___")
+"""Results that a fresh shell has, still empty."""
 
 
 def name_of(label: str) -> str:

@@ -5,11 +5,11 @@ import gc
 import re
 import sys
 import threading
-import types
 import typing
 import weakref
 from typing import Any
 
+from kernel_broker.worker.state.loading import at_end
 from kernel_broker.worker.state.pickling.modules import find_home
 
 
@@ -57,14 +57,14 @@ def reduce_weakref(_pickler: Any, reference: Any) -> Any:
 
 def dead_reference(kind: type) -> Any:
     """A reference whose object is gone."""
-
-    class Gone:
-        def method(self) -> None:
-            """Something to refer to."""
-
     if issubclass(kind, weakref.WeakMethod):
-        return weakref.WeakMethod(Gone().method)
-    return weakref.ref(Gone())
+        return weakref.WeakMethod(_Gone().method)
+    return weakref.ref(_Gone())
+
+
+class _Gone:
+    def method(self) -> None:
+        """Something to refer to."""
 
 
 def reduce_proxy(_pickler: Any, proxy: Any) -> Any:
@@ -73,12 +73,12 @@ def reduce_proxy(_pickler: Any, proxy: Any) -> Any:
         target = proxy.__repr__.__self__
     except ReferenceError:
         return dead_proxy, ()
-    return weakref.proxy, (target,)
+    return weakref.proxy, (target, *gc.get_referents(proxy))  # it shows its callback to nobody else
 
 
 def dead_proxy() -> Any:
     """A proxy whose object is gone."""
-    return weakref.proxy(types.SimpleNamespace())
+    return weakref.proxy(_Gone())
 
 
 def reduce_weak_dict(_pickler: Any, found: Any) -> Any:
@@ -93,7 +93,8 @@ def fill_mapping(found: Any, state: list[Any]) -> None:
 
 def reduce_weak_set(_pickler: Any, found: Any) -> Any:
     """The live members of a weak set."""
-    return type(found), (), [list(found)], None, None, fill_mapping
+    members = list({id(item): item for item in found}.values())
+    return type(found), (), [members], None, None, fill_mapping
 
 
 def reduce_finalizer(_pickler: Any, found: Any) -> Any:
@@ -158,6 +159,27 @@ def found_again(pattern: re.Pattern[Any], text: Any, start: int, end: int, index
     """The match that `finditer` gives after `index` others."""
     matches = pattern.finditer(text, start, end)
     return [next(matches) for _ in range(index + 1)][-1]
+
+
+def reduce_list_iterator(_pickler: Any, found: Any) -> Any:
+    """Over its list, which may hold it and be empty when it is made: it is set to its place at the end."""
+    _, (items,), *place = found.__reduce__()
+    if not place:
+        return NotImplemented
+    return new_list_iterator, (items, isinstance(found, _BACKWARDS)), place, None, None, put_iterator
+
+
+_BACKWARDS: type = type(reversed([]))
+
+
+def new_list_iterator(items: list[Any], backwards: bool) -> Any:
+    """An iterator of a list."""
+    return list.__reversed__(items) if backwards else list.__iter__(items)
+
+
+def put_iterator(found: Any, place: list[int]) -> None:
+    """Set it to its place, when its list has its items."""
+    at_end(lambda: found.__setstate__(*place))
 
 
 def reduce_key_wrapper(_pickler: Any, found: Any) -> Any:

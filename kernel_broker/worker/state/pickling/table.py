@@ -98,6 +98,8 @@ EXACT: dict[type, Reducer | None] = {
     weakref.WeakValueDictionary: stdlib.reduce_weak_dict,
     weakref.WeakKeyDictionary: stdlib.reduce_weak_dict,
     weakref.WeakSet: stdlib.reduce_weak_set,
+    type(iter([])): stdlib.reduce_list_iterator,
+    type(reversed([])): stdlib.reduce_list_iterator,
     re.Match: stdlib.reduce_match,
     struct.Struct: stdlib.reduce_struct,
     random.SystemRandom: stdlib.reduce_system_random,

@@ -37,7 +37,8 @@ class Lab:
         cells = program.cells
         home = self._nursery.plain(cells)
         if home.failure or not cells:  # such as one that does not come to an end
-            self._fates["programs that cannot be run"] += 1
+            reason = home.failure.strip().splitlines()[-1] if home.failure else "no cells"
+            self._fates[f"programs that cannot be run ({reason})"] += 1
             return ""
         self.programs += len(program.parts)
         for step in home.steps:

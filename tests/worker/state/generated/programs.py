@@ -9,6 +9,12 @@ from string import Formatter
 from templates import MADE, NAMES, PRELUDE, STATEMENTS, WEIGHTS
 
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b")
+_SEES_ENDS = re.compile(r"weakref|Noisy|\{W\}")
+"""Templates that show when an object ends."""
+
+_HOLDS_UNSEEN = re.compile(r"\b(zip|enumerate)\(\{")
+"""Templates for what keeps an object that it shows to nobody, in the process that made it only."""
+
 _KINDS = {name: kind for kind, names in NAMES.items() if kind != "X" for name in names}
 
 
@@ -83,12 +89,17 @@ def generate(seed: str, programs: int) -> Sitting:
     """The programs of a seed."""
     dice = random.Random(seed)
     travels = dice.random() < 0.85
-    parts = [_part(dice, travels, last=number + 1 == programs) for number in range(programs)]
+    mortal = travels and dice.random() < 0.5
+    parts = [_part(dice, travels, mortal, last=number + 1 == programs) for number in range(programs)]
     return Sitting(seed, tuple(parts), travels)
 
 
-def _part(dice: random.Random, travels: bool, last: bool) -> Part:
+def _part(dice: random.Random, travels: bool, mortal: bool, last: bool) -> Part:
+    """`mortal` ones see when objects end, and have nothing that holds others in its process only."""
     left_out = {"live"} if travels else set()
+    if not mortal:
+        left_out.add("weak")
+    taboo = _HOLDS_UNSEEN if mortal else _SEES_ENDS
     if not last:
         left_out.add("lasting")  # hooks would have the parts after it looked at with other eyes
     groups = [group for group in WEIGHTS if group not in left_out]
@@ -96,25 +107,31 @@ def _part(dice: random.Random, travels: bool, last: bool) -> Part:
     weights = [WEIGHTS[group] * (5 if group in liked else 1) for group in groups]
     names = {kind: dice.sample(names, min(len(names), dice.choice((1, 1, 2)) if kind != "X" else 8))
              for kind, names in NAMES.items()}  # fmt: skip
-    cells = tuple(_cell(dice, groups, weights, names) for _ in range(dice.randint(2, 6)))
-    made = tuple((name, _made(dice, kind, name)) for name, kind in _KINDS.items())
+    chosen = {group: _allowed(STATEMENTS[group], taboo) for group in groups}
+    cells = tuple(_cell(dice, chosen, weights, names) for _ in range(dice.randint(2, 6)))
+    ways = {kind: _allowed(templates, taboo) or [""] for kind, templates in MADE.items()}
+    made = tuple((name, _made(dice, kind, name, ways[kind])) for name, kind in _KINDS.items())
     return Part(cells, made, halves=dice.random() < 0.5)
 
 
+def _allowed(templates: list[str], taboo: re.Pattern[str]) -> list[str]:
+    return [template for template in templates if not taboo.search(template)]
+
+
 def _cell(
-    dice: random.Random, groups: list[str], weights: list[int], names: dict[str, list[str]]
+    dice: random.Random, chosen: dict[str, list[str]], weights: list[int], names: dict[str, list[str]]
 ) -> tuple[str, ...]:
     statements = []
-    for group in dice.choices(groups, weights, k=dice.choice((1, 1, 1, 2, 3))):
-        statement = _fill(dice, dice.choice(STATEMENTS[group]), names)
+    for group in dice.choices(list(chosen), weights, k=dice.choice((1, 1, 1, 2, 3))):
+        statement = _fill(dice, dice.choice(chosen[group]), names)
         if statement.startswith("%%"):
             return (statement,)
         statements.append(statement)
     return tuple(statements)
 
 
-def _made(dice: random.Random, kind: str, name: str) -> str:
-    text = dice.choice(MADE[kind])
+def _made(dice: random.Random, kind: str, name: str, ways: list[str]) -> str:
+    text = dice.choice(ways)
     if kind == "K":
         return _fill(dice, text, {**NAMES, "K": (name,)})
     return f"{name} = {_fill(dice, text, NAMES)}"

@@ -77,6 +77,9 @@ class _Writer:
     def walk(self, x: Any) -> None:
         if _is_atom(x):
             self._out.append(_ADDRESS.sub("", repr(x)))
+        elif type(x) in weakref.ProxyTypes:
+            self._out.append("proxy of")
+            self.walk(_proxied(x))
         elif isinstance(x, _LIVE) or type(x).__name__ == "Tombstone":
             self._out.append("~live")
         elif _is_spent(x):
@@ -177,9 +180,7 @@ class _Writer:
             self.all(*((name, vars(member)) for name, member in x.__members__.items()))
         elif x.__module__ == "__main__":
             self.all(*x.__bases__)
-            for name, member in sorted(
-                vars(x).items(), key=lambda item: item[0] if item[0][:2] == "__" else "~"
-            ):
+            for name, member in sorted(vars(x).items(), key=_place):
                 descriptor = isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType)
                 undocumented = name == "__doc__" and member is None
                 if name not in _MADE_BY_PYTHON and not descriptor and not undocumented:
@@ -234,7 +235,7 @@ class _Writer:
             self.walk(item)
 
 
-def _dunder(item: tuple[str, Any]) -> str:
+def _place(item: tuple[str, Any]) -> str:
     """Python's own names come in an order that nobody made; the user's stay in theirs."""
     return item[0] if item[0].startswith("__") else "~"
 
@@ -249,6 +250,13 @@ def _is_spent(x: Any) -> bool:
     if isinstance(x, itertools.chain):
         return all(map(_is_spent, x.__reduce__()[2:][0])) if x.__reduce__()[2:] else x.__reduce__()[1] == ()
     return type(x) in _ITERATORS and x.__reduce__()[1] in (([],), ((),), ("",))
+
+
+def _proxied(x: Any) -> Any:
+    try:
+        return x.__repr__.__self__
+    except ReferenceError:
+        return "nothing"
 
 
 def _order(item: Any) -> tuple[str, str]:
@@ -290,7 +298,7 @@ _WRITERS: list[tuple[Any, Callable[[_Writer, Any], None]]] = [
     (pd.Index, _Writer.index),
     (weakref.WeakValueDictionary, lambda w, x: w.mapping(dict(x.items()))),
     (weakref.WeakKeyDictionary, lambda w, x: w.mapping(dict(x.items()))),
-    (weakref.WeakSet, lambda w, x: w.all(len(x))),
+    (weakref.WeakSet, lambda w, x: w.all(len(set(map(id, x))))),
     (weakref.ref, lambda w, x: w.all(x(), x.__callback__ if x() is not None else None)),
     (property, lambda w, x: w.all(x.fget, x.fset, x.fdel)),
     ((staticmethod, classmethod), lambda w, x: w.walk(x.__func__)),

@@ -10,8 +10,8 @@ what cannot travel: programs that have one are never moved before their end.
 NAMES = {
     "L": ("l0", "l1", "l2"), "D": ("d0", "d1"), "N": ("n0", "n1"), "A": ("a0", "a1"), "V": ("v0", "v1"),
     "S": ("s0",), "F": ("f0", "f1"), "M": ("m0", "m1"), "I": ("i0", "i1"), "K": ("K0", "K1"), "O": ("o0", "o1"),
-    "W": ("w0", "w1"), "T": ("t0",), "G": ("g0",), "Q": ("q0",), "X": ("0", "1.5", "'s'", "None", "l0", "l1", "d0", "n0",
-    "n1", "a0", "f0", "o0", "(l1, n0)", "[d0]", "{'k': l0}", "10**20", "b'x'"),
+    "C": ("c0", "c1"), "W": ("w0", "w1"), "T": ("t0",), "G": ("g0",), "Q": ("q0",), "X": ("0", "1.5", "'s'", "None", "l0", "l1", "d0", "n0",
+    "n1", "a0", "f0", "o0", "c0", "(l1, n0)", "[d0]", "{'k': l0}", "10**20", "b'x'"),
 }  # fmt: skip
 
 MADE = {
@@ -39,6 +39,7 @@ MADE = {
           "copy.deepcopy({L})", "[{F}, {M}]", "Counter('aab')", "property({F})"],
     "W": ["weakref.ref({N})", "weakref.ref({N}, lambda r: {L}.append('gone'))", "weakref.WeakValueDictionary(k={N})",
           "weakref.WeakSet([{N}])", "weakref.proxy({N})", "weakref.WeakMethod({N}.grow)"],
+    "C": ["10**6", "2.5", "'abc' * 3", "b'x' * 9", "True", "10**30", "(1, 2)"],
     "T": ["!threaded({L})"],
     "G": ["!generator({L})", "!(x.append(1) for x in [{L}, {L}])"],
     "Q": ["Queue({L})"],
@@ -197,13 +198,17 @@ def grow_cell(line, cell): l1.append(cell)""",
     "failed": "def failed(shell, kind, value, tb, tb_offset=None): log.append(kind.__name__); return []",
 }
 
-_EVERY = ["L", "D", "N", "A", "V", "F", "M", "I", "O", "W", "S", "Q"]
+_EVERY = ["L", "D", "N", "A", "V", "F", "M", "I", "O", "W", "S", "Q", "C"]
 
 STATEMENTS = {
     "aliases": ["{L} = {L}", "{N} = {N}", "{L}, {L} = {L}, {L}", "{L} = {O} = {D}", "{D}['k'] = {X}", "{L}.append({X})",
                 "{N}.v = {X}", "{L} = [{X}, {L}]", "link({X}, {L})", "keep({X})", "{O} = ({X}, {L})", "{N}.self = {N}",
                 "{L}.append({L})", "{L}[0] = {L}", "{D} = dict({D})", "{L} = {L}[:]", "{L} = list({L})", "{L} = {N}.v",
                 "{L} = {D}.get('k')", "{L} = {D}.pop('k')", "{L} = {L}.pop()", "x = {L}[0]; x.append(1)"],
+    "atoms": ["{C} += {C}", "for x in range(9): {C} = {C} + {C}", "{C} *= 2", "{C} = {C} * 3; {C} = {C} * 2", "{C} = int('12345')",
+              "del {C}; {C} = int('54321')", "for x in range(50): {C} = {C} * 2 if type({C}) is float else {C}", "{L}.append({C})",
+              "{C} = str({C})[:40]", "{C} = float('1e5')", "{C} = {X}", "{C}, {C} = {C}, {C}", "{C} = [{C}]", "{C} -= {C}",
+              "for {C} in range(300, 900, 7): pass", "{C} = {C} // 7", "{C} = bool({C})", "{N}.v = {C}"],
     "lists": ["{L} += {L}", "{L} += [1]", "{L} *= 2", "{L}.clear()", "{L}[1:] = [8, 9]", "del {L}[0]", "{L}.insert(0, 'new')",
               "{L}.sort(key={F})", "{L}.reverse()", "{L}[0].append(3)", "{L}.extend(x for x in [1, 2])", "[*{L}, *_] = [5, 6, 7]",
               "for x in {L}: pass", "{L}[0], y = 3, 4", "(z := {L}).append(5)", "[{L}.append(i) for i in range(2)]"],
@@ -289,5 +294,5 @@ STATEMENTS = {
              "!import sys; sys.setprofile(None)", "!import asyncio; task = {G}"],
 }  # fmt: skip
 
-WEIGHTS = {"aliases": 14, "lists": 8, "dicts": 7, "objects": 14, "classes": 9, "functions": 14, "iterators": 8, "others": 7, "weak": 6,
+WEIGHTS = {"aliases": 14, "atoms": 6, "lists": 8, "dicts": 7, "objects": 14, "classes": 9, "functions": 14, "iterators": 8, "others": 7, "weak": 6,
            "arrays": 10, "frames": 5, "deletes": 6, "failures": 4, "hidden": 5, "shell": 8, "cells": 2, "live": 4, "lasting": 4}  # fmt: skip

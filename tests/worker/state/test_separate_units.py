@@ -1,6 +1,6 @@
 """What shares nothing is stored apart, so that a change of one does not look at the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy
 import pandas
@@ -9,8 +9,10 @@ from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
 from kernel_broker.worker.state.engine import StateEngine
+from kernel_broker.worker.state.units import Unit
 
 FRAME = "import pandas as pd; two = pd.DataFrame({'s': ['a', 'b'] * 100, 'n': range(200)})"
+MANY = "class P: pass\nmany = [P() for _ in range(4000)]; one = [[1], P()]"
 
 
 @pytest.fixture
@@ -21,14 +23,60 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     InteractiveShell.clear_instance()
 
 
-@pytest.mark.parametrize(("second", "together"), [(FRAME, False), ("two = [one]", True)])
-def test_frames_are_stored_together_only_if_they_share(
-    shell: InteractiveShell, second: str, together: bool
-) -> None:
+@pytest.fixture
+def engine(shell: InteractiveShell) -> StateEngine:
     assert numpy and pandas  # as a zygote preloads them
-    engine = StateEngine(shell, bytes(32))
-    shell.run_cell(f"{FRAME.replace('two', 'one')}\n{second}", store_history=True).raise_error()
+    return StateEngine(shell, bytes(32))
+
+
+def run(shell: InteractiveShell, engine: StateEngine, code: str) -> Mapping[str, Unit]:
+    """The units after a cell."""
+    shell.run_cell(code, store_history=True).raise_error()
     assert not engine.capture(lambda _name, _data: None).pinned
     engine.acknowledge()
-    units = engine._committed.units
+    return engine._committed.units
+
+
+@pytest.mark.parametrize(("second", "together"), [(FRAME, False), ("two = [one]", True)])
+def test_frames_are_stored_together_only_if_they_share(
+    shell: InteractiveShell, engine: StateEngine, second: str, together: bool
+) -> None:
+    units = run(shell, engine, f"{FRAME.replace('two', 'one')}\n{second}")
     assert (units["v:one"] is units["v:two"]) is together
+
+
+@pytest.mark.parametrize(
+    ("link", "together"),
+    [
+        ("pass", False),
+        ("many[7].it = one", True),
+        ("many[7].it = one[0]", True),
+        ("one.append(many[3])", True),
+        ("import weakref; many[7].it = weakref.ref(one[1])", True),
+        ("def f(x):\n    return lambda: x\nmany[7].it = f(one[0])", True),
+        ("many[7].it = list(one[0])", False),
+    ],
+)
+@pytest.mark.parametrize("cells", [1, 2])
+def test_little_is_stored_with_much_only_if_they_share(
+    shell: InteractiveShell, engine: StateEngine, link: str, together: bool, cells: int
+) -> None:
+    """Whichever way an object of the one is known to the other, and whether they were stored before."""
+    if cells == 2:
+        run(shell, engine, MANY)
+    units = run(shell, engine, link if cells == 2 else f"{MANY}\n{link}")
+    assert (units["v:one"] is units["v:many"]) is together
+
+
+def test_short_lists_are_packed_until_they_share(shell: InteractiveShell, engine: StateEngine) -> None:
+    units = run(shell, engine, "a, b, c, d = [1], [2], {'k': 3}, {4}; e = a")
+    assert len({id(units[f"v:{name}"]) for name in "abcde"}) == 1
+    assert units["v:a"].packed
+
+    units = dict(run(shell, engine, "b.append(a)"))
+    assert units["v:a"] is units["v:b"] is units["v:e"]
+    assert not {units["v:c"], units["v:d"]} & {units["v:a"]}
+    assert not units["v:a"].packed
+
+    before = units["v:a"]
+    assert run(shell, engine, "d.add(5)")["v:a"] is before

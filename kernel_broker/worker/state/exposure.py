@@ -3,7 +3,6 @@
 import gc
 import sys
 import types
-import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -22,8 +21,9 @@ _BY_NAME = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionTyp
 
 
 def exposed(roots: Sequence[Root], dumped: Dumped, seeds: Collection[int]) -> dict[int, Any]:
-    """The objects with more references than those from within, by id; and all with weak references.
+    """The objects with more references than those from within, by id.
 
+    An object of two dumps, however it got there, is held by the memo of the other one's pickler.
     From within are those of objects of the dump to each other, the engine's own, and that of what keeps a
     root. A doubt counts as one from outside. `seeds` are ids of what is in every dump.
     """
@@ -39,7 +39,7 @@ def exposed(roots: Sequence[Root], dumped: Dumped, seeds: Collection[int]) -> di
     found = {
         id(item): item
         for item, count in zip(objects, counts, strict=True)
-        if count > unavoidable + inside[id(item)] or weakref.getweakrefcount(item)
+        if count > unavoidable + inside[id(item)]
     }
     found.pop(id(probe), None)
     return found

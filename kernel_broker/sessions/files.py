@@ -7,11 +7,10 @@ the worker, woken if need be, makes the file of them between two cells, and the 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from blake3 import blake3
-
 from kernel_broker.errors import BrokerError, Conflict, NotFound, TooLarge
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.file_rules import FileRules
+from kernel_broker.sessions.pieces import name_of
 from kernel_broker.sessions.run import Request, make_header
 from kernel_broker.sessions.service import Sessions
 from kernel_broker.store.contract import Store
@@ -22,8 +21,6 @@ from kernel_broker.wire.problems import CODES
 
 _AT_ONCE = 8
 """Chunks asked of the store, or given to it, at once."""
-
-_NAME_BYTES = 20
 
 
 class SessionFiles:
@@ -84,7 +81,7 @@ class SessionFiles:
             size += len(piece)
             if size > limit:
                 raise TooLarge(f"{path!r} is larger than the {limit} bytes that one file may have")
-            names.append(ChunkId(_name_of(piece, key)))
+            names.append(name_of(piece, key))
             batch[names[-1]] = piece
             if len(batch) == _AT_ONCE:
                 await self._store.put_chunks(session_id, batch)
@@ -173,13 +170,8 @@ def _check(path: str) -> None:
         )
 
 
-def _name_of(piece: bytes, key: bytes) -> str:
-    """The name that the session's workers give these bytes."""
-    return blake3(piece, key=key).hexdigest(_NAME_BYTES)
-
-
 def _verified(piece: bytes | None, chunk_id: ChunkId, key: bytes) -> bytes:
-    if piece is None or _name_of(piece, key) != chunk_id:
+    if piece is None or name_of(piece, key) != chunk_id:
         raise _damaged(chunk_id)
     return piece
 

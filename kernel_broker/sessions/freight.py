@@ -16,6 +16,7 @@ from kernel_broker.wire.ids import ChunkId
 Json = dict[str, Any]
 Fetch = Callable[[Collection[ChunkId]], Awaitable[Mapping[ChunkId, bytes]]]
 Keep = Callable[[Mapping[ChunkId, Buffer]], Awaitable[None]]
+Discard = Callable[[Sequence[ChunkId]], Awaitable[None]]
 
 _IN_FRAMES: Final = 8 * 2**20
 """Bytes that come in frames and are gathered for one write."""
@@ -39,9 +40,10 @@ _MOST: Final = 32
 class Intake:
     """Chunks to the store. What fails is told when all has come; the next commit brings it again."""
 
-    def __init__(self, worker: Worker, keep: Keep, spawn: Spawn) -> None:
+    def __init__(self, worker: Worker, keep: Keep, discard: Discard, spawn: Spawn) -> None:
         self._worker = worker
         self._keep = keep
+        self._discard = discard
         self._spawn = spawn
         self._taking: dict[int, asyncio.Task[None]] = {}
         self._gathered: dict[ChunkId, Buffer] = {}
@@ -79,6 +81,13 @@ class Intake:
                 await self._keep(chunks)
             except BrokerError as error:
                 self._trouble = error
+
+    async def discard(self, names: Sequence[str]) -> None:
+        """What the worker has found damaged goes, before the same chunks come again."""
+        try:
+            await self._discard([ChunkId(name) for name in names])
+        except BrokerError as error:
+            self._trouble = error
 
     async def settled(self) -> None:
         """Wait until everything that came is in the store; raises what kept it from getting there."""

@@ -66,6 +66,7 @@ class Residence:
         ports = Ports(
             fetch=lambda ids: self._tenure.fetch(ids, run if run.outcome is None else self._speaker),
             keep=lambda chunks: self._tenure.keep(chunks, self._speaker),
+            discard=self._tenure.discard,
             settle=self._tenure.settle,
             amend=self._amend,
             stray=self._stray,

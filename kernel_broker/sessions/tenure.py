@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from secrets import token_hex
 from typing import Any, TypeVar
 
 from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.metrics import AMENDMENTS
 from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.sessions.pieces import name_of
 from kernel_broker.sessions.run import Outcome, Run
 from kernel_broker.sessions.surroundings import Surroundings
 from kernel_broker.store.contract import (
@@ -36,6 +38,7 @@ TAIL_BYTES = 64 * 2**10
 """How much of a run's log is stored with its commit, for clients that lost the pod."""
 
 _RETRY_SECONDS = 0.25
+_JUDGED_AT_ONCE = 8
 
 
 class Tenure:
@@ -116,6 +119,15 @@ class Tenure:
     async def keep(self, chunks: Mapping[ChunkId, Buffer], run: Run | None) -> None:
         """Write chunks that a commit is going to refer to."""
         await self._patiently(lambda: self._around.store.put_chunks(self.session_id, chunks), run)
+
+    async def discard(self, ids: Sequence[ChunkId]) -> None:
+        """Take those of some chunks that are damaged out of the store, so that they can be written anew."""
+        key = bytes.fromhex(self.document.key)
+        for start in range(0, len(ids), _JUDGED_AT_ONCE):
+            found = await self.fetch(ids[start : start + _JUDGED_AT_ONCE], None)
+            damaged = {chunk_id: data for chunk_id, data in found.items() if name_of(data, key) != chunk_id}
+            if damaged:
+                await self._patiently(partial(self._around.store.discard, self.session_id, damaged), None)
 
     async def begin(self, run: Run) -> RunRecord | None:
         """Record that the run starts; what is known of it, if it has started before."""

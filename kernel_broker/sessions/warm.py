@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from kernel_broker.errors import BrokerError
 from kernel_broker.pool.handle import Exit, Worker, WorkerLost
-from kernel_broker.sessions.freight import Fetch, Intake, Keep, Supply
+from kernel_broker.sessions.freight import Discard, Fetch, Intake, Keep, Supply
 from kernel_broker.sessions.run import Outcome, Request, Run
 from kernel_broker.wire.frames import Frame
 from kernel_broker.wire.ids import ChunkId
@@ -29,6 +29,8 @@ class Ports:
     """Chunks from the store."""
     keep: Keep
     """Chunks to the store."""
+    discard: Discard
+    """Chunks that the worker has found damaged, out of the store."""
     settle: Callable[[Run | None, Json, Sequence[bytes]], Awaitable[Outcome]]
     """A `done` frame: commit what it brings and say how the run ends."""
     amend: Callable[[Json, Sequence[bytes], bool], Awaitable[bool]]
@@ -52,7 +54,7 @@ class WarmWorker:
         self._ports = ports
         self._runs: dict[str, Run] = {}
         self._ready: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
-        self._intake = Intake(worker, ports.keep, self._spawn)
+        self._intake = Intake(worker, ports.keep, ports.discard, self._spawn)
         self._supply = Supply(worker, ports.fetch, self._spawn)
         self._verified: asyncio.Future[None] | None = None
         self._trouble: BrokerError | None = None
@@ -195,6 +197,8 @@ class WarmWorker:
                 self._intake.take(frame.head)
             case "chunk":
                 await self._intake.gather(ChunkId(frame.head["id"]), frame.parts[0])
+            case "lost":
+                await self._intake.discard(frame.head["ids"])
             case "fetch":
                 self._supply.begin(frame.head, None if self._ready.done() else self._end)
             case "read":

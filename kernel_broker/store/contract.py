@@ -258,6 +258,9 @@ class Store(Protocol):
     async def get_chunks(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> dict[ChunkId, bytes]:
         """The chunks that exist among `chunk_ids`."""
 
+    async def discard(self, session_id: SessionId, damaged: Mapping[ChunkId, bytes]) -> None:
+        """Remove the bytes of chunks that hold these: they are damaged, and can be written anew."""
+
     async def commit(self, commit: Commit) -> Revision:
         """Apply one step atomically, renew the lease by its last duration, return the new revision.
 

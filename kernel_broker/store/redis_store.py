@@ -163,6 +163,10 @@ class RedisStore:
                 found |= {id_: data for id_, data in zip(batch, parts, strict=True) if data is not None}
         return found
 
+    async def discard(self, session_id: SessionId, damaged: Mapping[ChunkId, bytes]) -> None:
+        for batch in by_size(damaged, _BYTES_AT_ONCE):
+            await self._do(session_id, "discard", *(part for item in batch.items() for part in item))
+
     async def commit(self, commit: Commit) -> Revision:
         run_id, run = (commit.run.run_id, pack_run(commit.run)) if commit.run else ("", b"")
         head = commit.parent, commit.token, commit.at, commit.doc, run_id, run, *self._kept

@@ -314,6 +314,16 @@ function verbs.stage()
   return {'ok'}
 end
 
+-- id and bytes of each chunk that is to go if its bytes are still these
+function verbs.discard()
+  for i = 2, #ARGV, 2 do
+    if call('GET', chunk(ARGV[i])) == ARGV[i + 1] then
+      call('UNLINK', chunk(ARGV[i]))
+    end
+  end
+  return {'ok'}
+end
+
 -- before (ms): remove chunks unreferenced since then, some at a time
 function verbs.collect()
   if call('EXISTS', session) == 0 then

@@ -113,6 +113,9 @@ class SqliteStore:
         for batch in by_size(chunks, _BYTES_AT_ONCE):
             await self._write(state.put_chunks, session_id, batch)
 
+    async def discard(self, session_id: SessionId, damaged: Mapping[ChunkId, bytes]) -> None:
+        await self._write(state.discard, session_id, damaged)
+
     async def get_chunks(self, session_id: SessionId, chunk_ids: Collection[ChunkId]) -> dict[ChunkId, bytes]:
         found: dict[ChunkId, bytes] = {}
         for batch in by_count(chunk_ids, _CHUNKS_AT_ONCE):

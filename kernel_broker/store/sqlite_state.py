@@ -40,7 +40,10 @@ def missing(
     if get(db, now, session_id) is None:
         return set(chunk_ids)
     wanted = [session_id, json.dumps(list(chunk_ids))]
-    there = db.execute(f"SELECT chunk_id FROM chunks WHERE {_AMONG}", wanted)  # noqa: S608
+    there = db.execute(
+        f"SELECT chunk_id FROM chunks JOIN chunk_data USING (number) WHERE {_AMONG}",  # noqa: S608
+        wanted,
+    )
     absent = set(chunk_ids).difference(row[0] for row in there)
     db.execute(
         f"UPDATE chunks SET unreferenced_since = ? WHERE {_AMONG}"  # noqa: S608
@@ -57,11 +60,12 @@ def put_chunks(
     if get(db, now, session_id) is None:
         raise session_missing(session_id)
     for chunk_id in missing(db, now, session_id, chunks):
-        number = db.execute(
+        (number,) = db.execute(
             "INSERT INTO chunks (family, chunk_id, size, unreferenced_since)"
-            " SELECT family, ?, ?, ? FROM sessions WHERE session_id = ?",
+            " SELECT family, ?, ?, ? FROM sessions WHERE session_id = ?"
+            " ON CONFLICT DO UPDATE SET size = size RETURNING number",  # known, but its bytes are lost
             [chunk_id, len(chunks[chunk_id]), now, session_id],
-        ).lastrowid
+        ).fetchone()
         db.execute("INSERT INTO chunk_data VALUES (?, ?)", [number, chunks[chunk_id]])
     keep(db, now, session_id)
 
@@ -77,6 +81,17 @@ def get_chunks(
         [session_id, json.dumps(list(chunk_ids))],
     )
     return dict(rows.fetchall())
+
+
+def discard(
+    db: sqlite3.Connection, _now: float, session_id: SessionId, damaged: Mapping[ChunkId, bytes]
+) -> None:
+    """See `Store.discard`."""
+    db.executemany(
+        "DELETE FROM chunk_data WHERE data = ? AND number = (SELECT number FROM chunks WHERE chunk_id = ?"
+        " AND family = (SELECT family FROM sessions WHERE session_id = ?))",
+        [(data, chunk_id, session_id) for chunk_id, data in damaged.items()],
+    )
 
 
 def commit(db: sqlite3.Connection, now: float, commit: Commit, history: History) -> Revision:

@@ -70,15 +70,13 @@ class Commits:
 
     def after_request(self, head: Json, everything: bool) -> None:
         """Send the request's `done`, with what has changed; of `everything`, or what its code could reach."""
-        self._await_answer()
-        self._exchange.forget()
+        self._begin()
         self._send("done", head, self._engine.capture(self._exchange.put, everything))
         self._unverified = True
 
     def verify(self) -> bool:
         """Look at everything again; whether something was found and sent."""
-        self._await_answer()
-        self._exchange.forget()
+        self._begin()
         delta = self._engine.verify(self._exchange.put)
         self._unverified = False
         if delta.refused is not None or delta.failed:
@@ -88,6 +86,12 @@ class Commits:
             return False
         self._send("amend", {}, delta)
         return True
+
+    def _begin(self) -> None:
+        """Get ready for a capture."""
+        self._await_answer()
+        self._exchange.forget()
+        self._exchange.report_lost(self._engine.lost_chunks)
 
     def _send(self, kind: str, head: Json, delta: Delta) -> None:
         head = head | report.changes(delta)

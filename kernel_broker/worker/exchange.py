@@ -2,6 +2,7 @@
 
     worker → broker   chunks {slot, names, sizes} · chunk {id} (in a frame)
     broker → worker   taken {slot}
+    worker → broker   lost {ids}: as it saw them, the store has them damaged or not at all
     worker → broker   fetch {fetch, ids} · read {slot} · enough {fetch}
     broker → worker   pieces {fetch, slot, sizes | failure} · chunk {id, found} (in a frame)
 
@@ -13,7 +14,7 @@ import itertools
 import mmap
 import os
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from kernel_broker.wire.frames import Frame
@@ -109,6 +110,11 @@ class Exchange:
     def forget(self) -> None:
         """Let go of what was put and not sent: it belongs to a capture that came to nothing."""
         self._names, self._sizes, self._filled = [], [], 0
+
+    def report_lost(self, names: Collection[str]) -> None:
+        """Say which chunks the store has lost, so that they can be put again."""
+        if names:
+            self._channel.send(Frame("lost", {"ids": sorted(names)}))
 
     def settle(self) -> None:
         """A commit is made: what was sent for it has been taken, and the memory can go."""

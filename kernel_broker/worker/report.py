@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kernel_broker.worker.state.engine import Delta, Pin
@@ -18,6 +18,10 @@ _LIBRARY_THREADS = ("ipykernel", "IPython", "debugpy", "_pydevd", "pydevd", "tqd
 """Modules whose idle service threads never end, and are no work of the user's."""
 
 
+_NAMED = 10
+"""Lost variables that are named in one notice."""
+
+
 def pin(item: Pin) -> dict[str, Any]:
     """A pin as JSON."""
     return {"name": item.name, "type": item.type, "reason": item.reason, "cell": item.cell}
@@ -26,6 +30,19 @@ def pin(item: Pin) -> dict[str, Any]:
 def notices(pins: Iterable[Pin]) -> list[str]:
     """What a user is told at the cell that made things which cannot be carried."""
     return list(dict.fromkeys(_notice(item) for item in pins))
+
+
+def losses(lost: Sequence[Pin]) -> list[str]:
+    """What a user is told after a move that not everything has survived."""
+    if not lost:
+        return []
+    named = [f"'{item.name}' ({item.type}) {item.reason}" for item in lost[:_NAMED]]
+    more = f"; and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+    return [
+        f"Serverless Python: not everything could be brought to this process: {'; '.join(named)}{more}. All "
+        "else is there, and the use of what is not raises StateLost. An earlier revision may have it whole: "
+        "%revisions lists them, %checkout N goes back to one."
+    ]
 
 
 def is_everyday(item: Pin) -> bool:
@@ -61,6 +78,7 @@ def changes(delta: Delta) -> dict[str, Any]:
     """The members of a frame that say what has changed in the state."""
     if delta.refused is not None:
         return {"refused": delta.refused}
+    lost = losses(delta.lost)
     return {
         "commit": {
             "put": list(delta.put),
@@ -69,8 +87,8 @@ def changes(delta: Delta) -> dict[str, Any]:
             "drop": delta.drop,
         },
         "pinned": [pin(item) for item in delta.pinned],
-        "notices": notices(delta.new_pins),
-        "shown": notices(item for item in delta.new_pins if not is_everyday(item)),
+        "notices": [*lost, *notices(delta.new_pins)],
+        "shown": [*lost, *notices(item for item in delta.new_pins if not is_everyday(item))],
     }
 
 

@@ -153,19 +153,17 @@ class Worker:
         self._engine = engine = StateEngine(self._app.shell, key, self._limit, self._files)
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
-            lost = self._bring_back(engine, entries, key)
+            lost = self._bring_back(engine, entries)
         except StateError as error:
             return {"failure": str(error)}
         self._idle_seconds = head.get("verify_idle", 0.0)
         self._commits = Commits(engine, self._exchange, self._tell)
         return {"lost": [report.pin(pin) for pin in lost], "problem": problem, "failure": None}
 
-    def _bring_back(self, engine: StateEngine, entries: dict[str, bytes], key: bytes) -> list[Pin]:
+    def _bring_back(self, engine: StateEngine, entries: dict[str, bytes]) -> list[Pin]:
         if not all(map(is_page, entries)):
             return engine.restore(entries, self._exchange.fetch)
-        if self._files is not None:  # after a restart there are files alone
-            return self._files.restore(entries, self._exchange.fetch, key)
-        return []
+        return engine.restore_files(entries, self._exchange.fetch)  # after a restart there are files alone
 
     def _begin(self, frame: Frame) -> None:
         self._idler.stop()

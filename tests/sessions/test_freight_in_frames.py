@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,6 +46,10 @@ def ids(*names: str) -> list[ChunkId]:
     return [ChunkId(name) for name in names]
 
 
+async def discard(_: Sequence[ChunkId]) -> None:
+    raise StoreUnavailable("away")
+
+
 async def test_chunks_are_gathered_and_written_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     stored: list[dict[ChunkId, Buffer]] = []
 
@@ -53,7 +57,7 @@ async def test_chunks_are_gathered_and_written_before_the_commit(monkeypatch: py
         stored.append(dict(chunks))
 
     async with connected(monkeypatch) as (worker, _), asyncio.TaskGroup() as tasks:
-        intake = Intake(worker, keep, tasks.create_task)
+        intake = Intake(worker, keep, discard, tasks.create_task)
         for number in range(20):
             await intake.gather(ChunkId(f"{number}"), bytes(2**20))
         assert [len(chunks) for chunks in stored] == [8, 8]
@@ -73,13 +77,27 @@ async def test_a_failure_is_told_once_and_then_all_goes_on(monkeypatch: pytest.M
             raise StoreUnavailable("away")
 
     async with connected(monkeypatch) as (worker, _), asyncio.TaskGroup() as tasks:
-        intake = Intake(worker, keep, tasks.create_task)
+        intake = Intake(worker, keep, discard, tasks.create_task)
         await intake.gather(ChunkId("a"), b"1")
         with pytest.raises(StoreUnavailable):
             await intake.settled()
         fails = False
         await intake.gather(ChunkId("a"), b"1")
         await intake.settled()
+
+
+async def test_a_damaged_chunk_that_could_not_be_taken_out_fails_the_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def keep(_: Mapping[ChunkId, Buffer]) -> None:
+        pytest.fail("nothing may be written before the damaged chunk is gone")
+
+    async with connected(monkeypatch) as (worker, _), asyncio.TaskGroup() as tasks:
+        intake = Intake(worker, keep, discard, tasks.create_task)
+        await intake.discard(["a"])
+        await intake.gather(ChunkId("a"), b"1")
+        with pytest.raises(StoreUnavailable):
+            await intake.settled()
 
 
 async def test_chunks_are_supplied_in_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,37 @@ async def test_a_chunk_that_exists_is_left_as_it_is(backend):
     assert await backend.store.get_chunks(SID, [A, B, C]) == {A: BINARY, B: b""}
 
 
+async def test_a_damaged_chunk_is_discarded_and_can_be_written_anew(backend):
+    lease = await held(backend)
+    await backend.store.put_chunks(SID, {A: b"damaged", B: BINARY})
+    await backend.store.commit(step(lease, add=[A, B]))
+    size = (await backend.store.get(SID)).size
+    await backend.store.discard(SID, {A: b"damaged", B: b"other", C: b"none"})
+    assert await backend.store.missing(SID, [A, B]) == {A}
+    assert await backend.store.get_chunks(SID, [A, B]) == {B: BINARY}
+    await backend.store.put_chunks(SID, {A: BINARY[:7], B: b"forged"})
+    assert await backend.store.get_chunks(SID, [A, B]) == {A: BINARY[:7], B: BINARY}
+    await backend.store.discard(SID, {A: b"damaged"})
+    await backend.store.commit(step(lease, 1, add=[A]))
+    assert await backend.store.get_chunks(SID, [A]) == {A: BINARY[:7]}
+    assert (await backend.store.get(SID)).size == size
+    await backend.age(61)
+    await backend.store.collect(backend.clock(), 60)
+    assert await backend.store.missing(SID, [A, B]) == set()
+
+
+async def test_what_is_discarded_is_gone_for_the_family_and_comes_back_for_it(backend):
+    lease = await held(backend)
+    await backend.store.put_chunks(SID, {A: b"damaged"})
+    await backend.store.commit(step(lease, add=[A]))
+    fork = SessionId("fork")
+    await backend.store.fork(SID, None, record(fork))
+    await backend.store.discard(fork, {A: b"damaged"})
+    assert await backend.store.get_chunks(SID, [A]) == {}
+    await backend.store.put_chunks(SID, {A: b"whole.."})
+    assert await backend.store.get_chunks(fork, [A]) == {A: b"whole.."}
+
+
 async def test_chunks_belong_to_one_session(backend):
     await held(backend)
     await backend.store.create(record(SessionId("other")))

@@ -4,12 +4,12 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 
 from kernel_broker.wire.pages import MTIME, PIECE, FileRecord
 from kernel_broker.worker.files.tree import open_folder
-from kernel_broker.worker.state.chunks import Buffer, Chunks, name_of
+from kernel_broker.worker.state.chunks import Buffer, Chunks, verified
 from kernel_broker.worker.state.errors import StateCorrupt
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -73,12 +73,12 @@ def _cut(descriptor: int, size: int, chunks: Chunks) -> tuple[list[str], int]:
     return names, done
 
 
-def write(folder: int, record: FileRecord, pieces: Iterator[Buffer | None], key: bytes) -> None:
-    """Make a new file of verified pieces. Raises `StateCorrupt` or `OSError`: then there is none."""
+def write(folder: int, record: FileRecord, pieces: Iterable[tuple[str, Buffer | None]], key: bytes) -> None:
+    """Make a new file of verified pieces, given by name; if it raises `StateCorrupt` or `OSError`, none."""
     clear(folder, record.name)
     descriptor = os.open(record.name, _CREATE, 0o600, dir_fd=folder)
     try:
-        for chunk, piece in zip(record.chunks, pieces, strict=True):
+        for chunk, piece in pieces:
             _write_all(descriptor, verified(piece, chunk, key))
         _check_size(descriptor, record)
         os.fchmod(descriptor, record.mode)
@@ -93,15 +93,6 @@ def write(folder: int, record: FileRecord, pieces: Iterator[Buffer | None], key:
 def _check_size(descriptor: int, record: FileRecord) -> None:
     if os.fstat(descriptor).st_size != record.size:
         raise StateCorrupt("its chunks are not as long as its record says")
-
-
-def verified(piece: Buffer | None, name: str, key: bytes) -> Buffer:
-    """The piece, if it is the one of that name; raises `StateCorrupt`."""
-    if piece is None:
-        raise StateCorrupt(f"chunk {name} is missing from the store")
-    if len(piece) > PIECE or name_of(piece, key) != name:
-        raise StateCorrupt(f"chunk {name} is damaged or was not written by this session")
-    return piece
 
 
 def clear(folder: int, name: str) -> None:

@@ -75,7 +75,7 @@ class FileRequests:
             draft = FileRecord(
                 f".{secrets.token_hex(8)}", "file", mode, time.time_ns(), content["size"], chunks
             )
-            write(folder, draft, iter(self._fetch(chunks)), self._key)
+            write(folder, draft, zip(chunks, self._fetch(chunks), strict=True), self._key)
             try:
                 os.rename(draft.name, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:

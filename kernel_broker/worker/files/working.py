@@ -28,6 +28,8 @@ class WorkingFiles:
         self._paging = Paging()
         self._mapped: Mapped = frozenset()
         self._lost: dict[str, str] = {}
+        self.lost_chunks: set[str] = set()
+        """Chunks that `restore` has found missing from the store, or damaged there."""
         self.pins: list[Pin] = []
         """What the last look could not keep."""
         self.new_pins: list[Pin] = []
@@ -101,7 +103,7 @@ class WorkingFiles:
             raise StateCorrupt(str(error)) from error
         root = self.open()
         try:
-            self._lost = restore_tree(root, records, fetch, key)
+            self._lost, self.lost_chunks = restore_tree(root, records, fetch, key)
             made = {item.path: item.stat for item in walk(root)}
         finally:
             os.close(root)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
 from blake3 import blake3
 
-from kernel_broker.worker.state.errors import StateCorrupt
+from kernel_broker.worker.state.errors import ChunkLost, StateCorrupt
 
 CHUNK = 2**20
 """Largest piece, in bytes."""
@@ -31,12 +31,36 @@ def name_of(data: Buffer, key: bytes) -> str:
     return blake3(data, key=key).hexdigest(_NAME_BYTES)
 
 
-class Chunks:
-    """The pieces of one state: their names, and where the new ones go."""
+def is_whole(piece: Buffer | None, name: str, key: bytes) -> bool:
+    """Whether it is the piece of that name."""
+    return piece is not None and name_of(piece, key) == name
 
-    def __init__(self, key: bytes, known: Collection[str], sink: Sink) -> None:
+
+def verified(piece: Buffer | None, name: str, key: bytes) -> Buffer:
+    """The piece, if it is the one of that name; raises `ChunkLost`."""
+    if piece is None or not is_whole(piece, name, key):
+        raise ChunkLost(name, missing=piece is None)
+    return piece
+
+
+def broken(names: Sequence[str], fetch: Fetch, key: bytes) -> list[str]:
+    """Those of some pieces that the store has lost, or has not got as they were written."""
+    found = zip(names, fetch(names), strict=True)
+    return [name for name, piece in found if not is_whole(piece, name, key)]
+
+
+class Chunks:
+    """The pieces of one state: their names, and where the new ones go.
+
+    The store has those that are `known`, but for some that it is known to have lost.
+    """
+
+    def __init__(
+        self, key: bytes, known: Collection[str], sink: Sink, lost: Collection[str] = frozenset()
+    ) -> None:
         self._key = key
         self._known = known
+        self._lost = lost
         self._sink = sink
         self.names: set[str] = set()
         self.new: list[str] = []
@@ -48,12 +72,17 @@ class Chunks:
         for start in range(0, len(view), size):
             piece = view[start : start + size]
             name = name_of(piece, self._key)
-            if name not in self._known and name not in self.names:
+            if self._is_new(name):
                 self._sink(name, piece)
                 self.new.append(name)
             self.names.add(name)
             names.append(name)
         return names
+
+    def _is_new(self, name: str) -> bool:
+        if name in self._lost:
+            return name not in self.new
+        return name not in self._known and name not in self.names
 
     def hold(self, names: Collection[str]) -> bool:
         """Go on referring to chunks that are not cut again; False if the store may not have one of them."""
@@ -69,12 +98,9 @@ def fill(target: memoryview, names: Sequence[str], fetch: Fetch, key: bytes) -> 
     pieces = fetch(names)
     try:
         for name, piece in zip(names, pieces, strict=True):
-            if piece is None:
-                raise StateCorrupt(f"chunk {name} of the state is missing from the store")
-            if name_of(piece, key) != name:
-                raise StateCorrupt(f"chunk {name} of the state is damaged or was not written by this session")
-            target[place : place + len(piece)] = piece
-            place += len(piece)
+            data = verified(piece, name, key)
+            target[place : place + len(data)] = data
+            place += len(data)
     finally:
         if isinstance(pieces, Generator):
             pieces.close()  # now, not when the error is forgotten

@@ -5,13 +5,13 @@ the namespace; no code sees one, because whatever could reach the name loads it 
 """
 
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from kernel_broker.worker.state.definitions import label_of
 from kernel_broker.worker.state.reach import mentioned, of_code
 from kernel_broker.worker.state.table import Table
-from kernel_broker.worker.state.units import Unit
+from kernel_broker.worker.state.units import Stored
 
 LARGE = 2**20
 """Units of at least this many bytes are worth putting off."""
@@ -34,23 +34,30 @@ _DATA = ("numpy.", "pandas.", "scipy.sparse.", "polars.", "pyarrow.")
 _CONTAINERS = frozenset({"list", "dict", "set", "tuple", "frozenset", "str", "bytes", "bytearray"})
 
 
-def can_wait(unit: Unit, types_: Iterable[str]) -> bool:
-    """Whether a unit is large, and holds nothing but data under names of the user's, of these types."""
+def can_wait(stored: Stored) -> bool:
+    """Whether a unit is large, and holds nothing but data under names of the user's."""
+    unit = stored.unit
     is_data = not (unit.used or unit.reach.names or unit.anything or unit.atoms)
     if unit.size < LARGE or not is_data or not all(label.startswith("v:") for label in unit.labels):
         return False
-    return all(name in _CONTAINERS or name.startswith(_DATA) for name in types_)
+    return all(kind in _CONTAINERS or kind.startswith(_DATA) for _, kind, *_ in stored.shown)
 
 
 class Deferred:
     """The variables of one shell that are not loaded."""
 
     def __init__(
-        self, namespace: dict[str, Any], load: Callable[[str], dict[str, Any]], table: Callable[[], Table]
+        self,
+        namespace: dict[str, Any],
+        load: Callable[[str], dict[str, Any]],
+        table: Callable[[], Table],
+        buried: Collection[str] = (),
     ) -> None:
+        """`buried` are labels of what could not be loaded: their tombstones have yet to be written."""
         self._namespace = namespace
         self._load = load
         self._table = table
+        self._buried = buried
         self._waiting: dict[str, StandIn] = {}
 
     def adopt(self, labels: Iterable[str]) -> dict[str, Any]:
@@ -121,4 +128,4 @@ class Deferred:
             stand_in = self._waiting.pop(name, None)
             if stand_in is not None and self._namespace.get(name) is stand_in:
                 self._namespace[name] = value
-                ids[label] = id(value)
+                ids[label] = 0 if label in self._buried else id(value)

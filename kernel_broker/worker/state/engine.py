@@ -11,6 +11,7 @@ from kernel_broker.worker.state import graph, manifest
 from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.capture import Capture
 from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
+from kernel_broker.worker.state.damage import Damage
 from kernel_broker.worker.state.deferred import Deferred
 from kernel_broker.worker.state.definitions import Definitions, uid_in
 from kernel_broker.worker.state.delta import Delta, Pin
@@ -55,6 +56,8 @@ class StateEngine:
         self._cells: dict[tuple[int, str], int | None] = {}
         self._held = False
         self._restless = False
+        self._damage = Damage()
+        self._sent: list[str] = []
         self._file_entries: dict[str, bytes] = {}
         self._deferred = Deferred(shell.user_ns, lambda _: {}, Table)
         self.watch = Watch(shell)
@@ -68,11 +71,14 @@ class StateEngine:
         """
         with self._calm, self._definitions.held():
             recorded = manifest.unseal(entries, self._key)
-            restore = Restore(entries, fetch, self._key, self._live, self._definitions)
-            lost = self._files.restore(entries, fetch, self._key) if self._files is not None else []
+            damage = self._damage
+            restore = Restore(entries, fetch, self._key, self._live, self._definitions, damage)
+            lost = self.restore_files(entries, fetch)
             lost += self._registry.restore_entries(entries, late=False)
             values = restore.load_all()
-            self._deferred = Deferred(self._shell.user_ns, restore.load, lambda: self._committed)
+            self._deferred = Deferred(
+                self._shell.user_ns, restore.load, lambda: self._committed, damage.labels
+            )
             values |= self._deferred.adopt(restore.waiting)
             self._namespace.restore_results(values)
             lost += self._registry.restore_roots(values)
@@ -88,7 +94,8 @@ class StateEngine:
             if self._files is not None:
                 table.refer(self._files.names(entries))
             now = self._values()
-            table.ids = {label: id(value) for label, value in now.items()}
+            ids = {label: id(value) for label, value in now.items()}
+            table.ids = ids | dict.fromkeys(ids.keys() & damage.labels, 0)
             table.atoms = {label: held(now.get(label)) for label, it in table.units.items() if it.atoms}
             table.meant = {
                 label: uid
@@ -97,7 +104,16 @@ class StateEngine:
             }
             self._committed = self._pending = table
             self.watch.clear()
-        return lost + restore.lost
+            damage.note(lost)
+        return damage.pins
+
+    def restore_files(self, entries: Mapping[str, bytes], fetch: Fetch) -> list[Pin]:
+        """Bring back the working files alone; returns what was lost. Raises `StateError`."""
+        if self._files is None:
+            return []
+        lost = self._files.restore(entries, fetch, self._key)
+        self._damage.chunks |= self._files.lost_chunks
+        return list(lost)
 
     def require(self, words: Iterable[str] | None = None) -> None:
         """Load the variables among some words, all if none are given. Raises `StateError`."""
@@ -150,7 +166,13 @@ class StateEngine:
     def acknowledge(self) -> None:
         """The last capture was committed: from now on only what differs from it is handed over."""
         self._committed = self._pending
+        self._damage.settle(self._sent, self._committed.chunks)
         self.watch.clear()
+
+    @property
+    def lost_chunks(self) -> set[str]:
+        """Chunks of the committed state that the store has lost, as far as that was noticed."""
+        return self._damage.chunks
 
     def _values(self) -> dict[str, Any]:
         """All that is stored as objects, by label."""
@@ -159,13 +181,14 @@ class StateEngine:
     def _capture(self, sink: Sink, everything: bool) -> Delta:
         before = self._committed
         restless, self._restless = self._restless, everything
-        everything = everything or restless or self._pending is not before or self._holds_namespace()
+        unsure = everything or restless or self._pending is not before or self._damage.pins
+        everything = bool(unsure) or self._holds_namespace()
         table = before.successor()
         absent = self._deferred.labels()
         present = Present(self._values(), table, self._definitions)
         steady = self._registry.labels(steady=True)
         capture = Capture(table, present, self._writer, self._definitions, steady, absent)
-        chunks = Chunks(self._key, before.chunks, sink)
+        chunks = Chunks(self._key, before.chunks, sink, self._damage.chunks)
         with graph.undisturbed():
             always = self._registry.reaching(unasked=self.watch.ran)
             capture.look(self.watch.reach(), always, self._registry.labels(steady=False), everything)
@@ -180,6 +203,7 @@ class StateEngine:
         dropped += self._look_at_files(table, chunks)
         put |= self._sundries(table, delete)
         pinned, new = self._pins(table)
+        self._sent = chunks.new
         return Delta(
             put=self._seal(table, put, delete),
             delete=delete,
@@ -187,6 +211,7 @@ class StateEngine:
             drop=sorted(set(dropped) - table.chunks.keys()),
             pinned=pinned,
             new_pins=new,
+            lost=self._damage.tell(),
         )
 
     def _look_at_files(self, table: Table, chunks: Chunks) -> list[str]:
@@ -243,15 +268,7 @@ class StateEngine:
 
     def _refuse(self, error: TooLarge) -> Delta:
         self._pending = Table()
-        names = ", ".join(repr(label.partition(":")[2]) for label in error.labels[:3])
-        return Delta(
-            refused=(
-                f"the state is too large to be saved: {names} ({_mb(error.size)}) would make it "
-                f"{_mb(error.total)}, over the limit of {_mb(self._limit)}. "
-                "The session stands at the revision before this cell; "
-                "delete or shrink something and run a cell, and all is saved again"
-            )
-        )
+        return Delta(refused=error.tell(self._limit))
 
     def _cell(self) -> int | None:
         return self._shell.execution_count - 1 or None
@@ -293,7 +310,3 @@ def _without(gone: list[Unit], come: list[Unit], idle: list[Unit]) -> tuple[list
 
 def _tag(sealed: bytes) -> str:
     return sealed[:20].hex()
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

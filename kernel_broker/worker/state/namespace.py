@@ -68,7 +68,7 @@ class Namespace:
 
     def restore(self, values: Mapping[str, Any]) -> None:
         """Put the variables back, in the order they had."""
-        shell, shape = self._shell, values[SHAPE]
+        shell = self._shell
         found: dict[str, Any] = dict(shell.user_ns)
         found |= {f"_{n}": result for n, result in shell.history_manager.output_hist.items()}
         found |= {
@@ -76,6 +76,7 @@ class Namespace:
             for label, value in values.items()
             if label.startswith(_VARIABLE)
         }
+        shape = values.get(SHAPE) or {"odd": {}, "order": list(found), "deleted": (), "hidden": ()}
         order = dict.fromkeys([*shape["order"], *shell.user_ns])
         gone = set(shape["deleted"])
         present = set(shape["order"])

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from kernel_broker.worker.state.pickling.losses import type_name
+from kernel_broker.worker.state.tombstone import Tombstone, pin_of
 
 _SHOWN = 60
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -24,6 +25,9 @@ def preview(value: Any) -> str:
 
 def describe(name: str, value: Any, cell: int | None) -> tuple[str, str, str, int | None]:
     """Name, type, preview, and the cell that made it."""
+    if type(value) is Tombstone:
+        lost = pin_of(value)
+        return name, lost.type, "lost", lost.cell
     return name, type_name(type(value)), preview(value), cell
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from kernel_broker.worker.state import graph, units
 from kernel_broker.worker.state.ahead import Ahead
-from kernel_broker.worker.state.chunks import Fetch
+from kernel_broker.worker.state.chunks import Fetch, broken
+from kernel_broker.worker.state.damage import Damage, forget, give_up
 from kernel_broker.worker.state.deferred import can_wait
 from kernel_broker.worker.state.definitions import Definitions, is_definition, label_of, uid_in
-from kernel_broker.worker.state.delta import Pin
+from kernel_broker.worker.state.errors import ChunkLost
 from kernel_broker.worker.state.loading import Blob, Source
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.table import Table
-from kernel_broker.worker.state.tombstone import pin_of
 
 
 class Restore:
@@ -25,17 +25,19 @@ class Restore:
         key: bytes,
         live: LiveObjects,
         definitions: Definitions,
+        damage: Damage,
     ) -> None:
+        """What cannot be loaded is noted in `damage`."""
         self._fetch, self._key, self._live, self._definitions = fetch, key, live, definitions
         self.table = Table()
-        self.lost: list[Pin] = []
+        self._damage = damage
         self._came: dict[str, Any] = {}
         """What was loaded so far: some of it when a definition was asked for that is stored with it."""
 
         stored = list(self.table.pages.load(entries))
         self.table.replace((), [it.unit for it in stored])
         self._stored = {label: it for it in stored for label in it.unit.labels}
-        self.waiting = {label for label, it in self._stored.items() if can_wait(it.unit, it.types)}
+        self.waiting = {label for label, it in self._stored.items() if can_wait(it)}
         definitions.reserve(uid_in(label) for label in self._stored if is_definition(label))
 
     def load_all(self) -> dict[str, Any]:
@@ -61,17 +63,33 @@ class Restore:
             if is_definition(label) and uid not in self._definitions.made:
                 self._came |= self.load(label)
         values, self._came = self._came, {}
+        kinds = {f"v:{name}": kind for it in self._stored.values() for name, kind, *_ in it.shown}
+        forget(self._definitions, values, kinds)
         return values
 
     def load(self, label: str) -> dict[str, Any]:
-        """The roots that are stored with one."""
+        """The roots that are stored with one; tombstones, if the store has lost a part of them.
+
+        Raises `StateUnavailable`.
+        """
         stored = self._stored[label]
+        try:
+            values = self._load(stored)
+        except ChunkLost as error:
+            parts = [stored.stream, *stored.blobs, *stored.buffers]
+            names = list(dict.fromkeys(name for part in parts for name in part[1]))
+            self._damage.chunks.update(broken(names, self._fetch, self._key))
+            values = self._damage.bury(stored, error.reason)
+        give_up(self._definitions, values)
+        return values
+
+    def _load(self, stored: units.Stored) -> dict[str, Any]:
         size, names = stored.stream
         stream = self._blob(size, names).read() if names else stored.inline
         blobs = [self._blob(*part) for part in stored.blobs]
         source = Source(self._live, blobs, self._definitions, self._define)
         loaded = graph.load(stored.unit.labels, stream, lambda: self._buffers(stored), source)
-        self.lost += [pin_of(tombstone) for tombstone in loaded.lost]
+        self._damage.note(loaded.lost)
         return loaded.values
 
     def _define(self, uid: str) -> None:

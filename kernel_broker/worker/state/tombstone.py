@@ -46,6 +46,13 @@ def pin_of(tombstone: Tombstone) -> Pin:
     return pin
 
 
+def rename(tombstone: Tombstone, name: str, kind: str | None = None) -> None:
+    """Have a tombstone say another name; and another type, if it knows none."""
+    pin = pin_of(tombstone)
+    known = pin.type if kind is None or pin.type != "object" else kind
+    object.__setattr__(tombstone, "_pin", Pin(name, known, pin.reason, pin.cell))
+
+
 def describe(pin: Pin) -> str:
     """The loss in words."""
     made = f" made in cell [{pin.cell}]" if pin.cell else ""

@@ -99,8 +99,8 @@ class Stored:
     stream: tuple[int, list[str]]
     blobs: list[tuple[int, list[str]]]
     buffers: list[tuple[int, list[str]]]
-    types: list[str]
-    """Of the variables in it."""
+    shown: list[tuple[str, str, str, int | None]]
+    """Of each variable in it: name, type, preview, and the cell that made it."""
 
 
 def decode(record: bytes) -> Stored:
@@ -121,8 +121,7 @@ def decode(record: bytes) -> Stored:
         head.get("atoms", False),
         head.get("packed", False),
     )
-    types = [kind for _, kind, *_ in head.get("variables", ())]
-    return Stored(unit, inline, (size, stream), blobs, buffers, types)
+    return Stored(unit, inline, (size, stream), blobs, buffers, head.get("variables", []))
 
 
 class Pages:

@@ -151,7 +151,7 @@ def test_even_records_that_were_not_checked_write_nothing_through_a_link(tmp_pat
     }
     records["way/sub"] = FileRecord("way/sub", "folder", 0o700, 0)
     root = open_root(folder)
-    lost = restore_tree(root, records, lambda names: iter([data] * len(names)), key)
+    lost, _ = restore_tree(root, records, lambda names: iter([data] * len(names)), key)
     os.close(root)
     assert "way/a" in lost
     assert "way/sub" in lost
@@ -166,7 +166,7 @@ def test_a_file_is_never_written_through_a_link_of_its_name(tmp_path: Path) -> N
     key, data = bytes(32), b"owned"
     record = FileRecord("a", "file", 0o644, 0, len(data), (name_of(data, key),))
     root = open_root(folder)
-    assert restore_tree(root, {"a": record}, lambda names: iter([data]), key) == {}
+    assert restore_tree(root, {"a": record}, lambda names: iter([data]), key) == ({}, set())
     os.close(root)
     assert victim.read_text() == "untouched"
     assert (folder / "a").read_bytes() == data

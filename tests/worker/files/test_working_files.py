@@ -253,7 +253,7 @@ def test_a_missing_chunk_costs_one_file_and_its_record_stays(store: FileStore) -
     del store.chunks[chunk]
     [pin] = store.resume()
     assert pin.name == "bad"
-    assert pin.reason == f"chunk {chunk} is missing from the store"
+    assert pin.reason == f"chunk {chunk} of the state is missing from the store"
     assert [path.name for path in store.folder.iterdir()] == ["good"]
     store.commit()
     assert set(store.listed()) == {"bad", "good"}

@@ -97,15 +97,5 @@ def test_aliases_of_what_waits_stay_aliases(bench: Bench, tmp_path: Path) -> Non
     assert sitting.run("print(small['b'] is alias, alias is big, len(big))").text == "True True 500000\n"
 
 
-def test_a_missing_chunk_fails_the_cell_and_loses_nothing(bench: Bench, tmp_path: Path) -> None:
-    sitting = moved(bench, tmp_path)
-    kept, sitting.chunks = sitting.chunks, {}
-    failed = sitting.run("print(small, big.sum())")
-    assert failed.error is not None and "is missing from the store" in failed.error
-    assert sitting.run("print(small)").text == "[1]\n"
-    sitting.chunks = kept
-    assert sitting.run("print(big.sum())").text == "79999800000\n"
-
-
 def test_the_sections_exist() -> None:
     assert all(read(section) for section in SECTIONS)

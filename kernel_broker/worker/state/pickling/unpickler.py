@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Iterable
 from typing import Any, BinaryIO, ClassVar
 
+from kernel_broker.worker.state.errors import StateError
 from kernel_broker.worker.state.pickling.live import LiveObjects, prologue
 from kernel_broker.worker.state.tombstone import Tombstone
 
@@ -45,6 +46,8 @@ class SalvageUnpickler(_Base):
             return self._lose(f"{module}.{name}", error)
 
     def _lose(self, type_name: str, error: Exception) -> Tombstone:
+        if isinstance(error, StateError):  # the store's fault and not the object's
+            raise error
         text = (str(error).splitlines() or [""])[0][:200]
         reason = f"could not be brought back ({type(error).__name__}: {text})"
         tombstone = Tombstone(self.root, type_name, reason, None)

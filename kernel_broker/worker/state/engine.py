@@ -1,6 +1,5 @@
 """The state engine: takes a session's state after a cell, and brings it back in another process."""
 
-import gc
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,22 +15,19 @@ from kernel_broker.worker.state.deferred import Deferred
 from kernel_broker.worker.state.definitions import Definitions, uid_in
 from kernel_broker.worker.state.delta import Delta, Pin
 from kernel_broker.worker.state.errors import TooLarge
+from kernel_broker.worker.state.holders import Holders
 from kernel_broker.worker.state.libraries import versions
 from kernel_broker.worker.state.namespace import Namespace
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import Loss, because, type_name
 from kernel_broker.worker.state.present import Present, held
-from kernel_broker.worker.state.providers.registry import Registry
+from kernel_broker.worker.state.providers.registry import COLLECTED, Registry
 from kernel_broker.worker.state.restore import Restore
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.units import Unit
 from kernel_broker.worker.state.watch import Watch
 
 __all__ = ["Delta", "Pin", "StateEngine"]
-
-_NAMESPACE_NAMES = frozenset(
-    {"globals", "locals", "vars", "user_ns", "user_global_ns", "user_module", "__globals__"}
-)
 
 
 class StateEngine:
@@ -54,7 +50,7 @@ class StateEngine:
         self._writer = graph.GraphWriter(self._live, self._definitions, self._cell_of)
         self._committed = self._pending = Table()
         self._cells: dict[tuple[int, str], int | None] = {}
-        self._held = False
+        self._holders = Holders(shell, self._live)
         self._restless = False
         self._damage = Damage()
         self._sent: list[str] = []
@@ -93,10 +89,7 @@ class StateEngine:
             table.digests = recorded.entries | {manifest.NAME: _tag(entries[manifest.NAME])}
             if self._files is not None:
                 table.refer(self._files.names(entries))
-            now = self._values()
-            ids = {label: id(value) for label, value in now.items()}
-            table.ids = ids | dict.fromkeys(ids.keys() & damage.labels, 0)
-            table.atoms = {label: held(now.get(label)) for label, it in table.units.items() if it.atoms}
+            self._know(table, damage)
             table.meant = {
                 label: uid
                 for label, value in values.items()
@@ -114,6 +107,14 @@ class StateEngine:
         lost = self._files.restore(entries, fetch, self._key)
         self._damage.chunks |= self._files.lost_chunks
         return list(lost)
+
+    def _know(self, table: Table, damage: Damage) -> None:
+        """Note what the labels stand for in this process; 0 is no object."""
+        now = self._namespace.values()
+        table.ids = {label: id(value) for label, value in now.items()}
+        table.ids |= dict.fromkeys((label for label in table.units if label.startswith(COLLECTED)), 0)
+        table.ids |= dict.fromkeys(now.keys() & damage.labels, 0)
+        table.atoms = {label: held(now.get(label)) for label, it in table.units.items() if it.atoms}
 
     def require(self, words: Iterable[str] | None = None) -> None:
         """Load the variables among some words, all if none are given. Raises `StateError`."""
@@ -174,18 +175,15 @@ class StateEngine:
         """Chunks of the committed state that the store has lost, as far as that was noticed."""
         return self._damage.chunks
 
-    def _values(self) -> dict[str, Any]:
-        """All that is stored as objects, by label."""
-        return self._namespace.values() | self._registry.values()
-
     def _capture(self, sink: Sink, everything: bool) -> Delta:
         before = self._committed
         restless, self._restless = self._restless, everything
         unsure = everything or restless or self._pending is not before or self._damage.pins
-        everything = bool(unsure) or self._holds_namespace()
+        everything = bool(unsure) or self._holders.any_after(self.watch.reach())
         table = before.successor()
         absent = self._deferred.labels()
-        present = Present(self._values(), table, self._definitions)
+        values = self._namespace.values() | self._registry.values()
+        present = Present(values, table, self._definitions)
         steady = self._registry.labels(steady=True)
         capture = Capture(table, present, self._writer, self._definitions, steady, absent)
         chunks = Chunks(self._key, before.chunks, sink, self._damage.chunks)
@@ -242,29 +240,6 @@ class StateEngine:
         sealed = manifest.Manifest(recorded, versions(modules)).seal(self._key)
         table.digests[manifest.NAME] = _tag(sealed)
         return put | {manifest.NAME: sealed}
-
-    def _holds_namespace(self) -> bool:
-        """Whether the user's code keeps the namespace in a variable: any cell may then change anything.
-
-        Looked up only after code that could get at it.
-        """
-        seen = self.watch.reach()
-        if seen.anything and (seen.names & _NAMESPACE_NAMES or not seen.names):
-            space = self._shell.user_ns
-            holders = gc.get_referrers(space)  # asked here: a generator's own cell would be among them
-            self._held = any(map(self._is_users, holders))
-        return self._held
-
-    def _is_users(self, holder: Any) -> bool:
-        """Whether something that refers to the namespace is a container of the user's."""
-        if not isinstance(holder, dict | list | tuple | set | types.CellType):
-            return False
-        shell = self._shell
-        kernel = getattr(shell, "kernel", None)
-        owners = [vars(it) for it in (shell, kernel, getattr(kernel, "parent", None)) if it is not None]
-        known = [shell.ns_table, *owners, *(owner.get("_trait_values") for owner in owners)]
-        known += self._writer.seeds.values()
-        return all(holder is not it for it in known)
 
     def _refuse(self, error: TooLarge) -> Delta:
         self._pending = Table()

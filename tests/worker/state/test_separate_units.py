@@ -9,6 +9,7 @@ from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
 from kernel_broker.worker.state.engine import StateEngine
+from kernel_broker.worker.state.reach import NOWHERE
 from kernel_broker.worker.state.units import Unit
 
 FRAME = "import pandas as pd; two = pd.DataFrame({'s': ['a', 'b'] * 100, 'n': range(200)})"
@@ -80,3 +81,14 @@ def test_short_lists_are_packed_until_they_share(shell: InteractiveShell, engine
 
     before = units["v:a"]
     assert run(shell, engine, "d.add(5)")["v:a"] is before
+
+
+def test_only_who_keeps_the_namespace_may_change_all_of_it_in_any_cell(
+    shell: InteractiveShell, engine: StateEngine
+) -> None:
+    run(shell, engine, "globals()['y'] = 2; kept = None")
+    assert not engine._holders.any_after(NOWHERE)
+    run(shell, engine, "kept = [globals()]")
+    assert engine._holders.any_after(NOWHERE)
+    run(shell, engine, "kept = None; globals()['y'] = 3")
+    assert not engine._holders.any_after(NOWHERE)

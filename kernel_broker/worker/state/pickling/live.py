@@ -83,6 +83,9 @@ class LiveObjects:
 
         self._parts = {id(part): part for part in parts_of(shell)}
         self._found: dict[int, Any] = {}
+        self.seeds: dict[int, tuple[int, Any]] = {}
+        """The memo that picklers start with: as of the last `look`."""
+
         self.numbers: dict[int, int] = {}
         """Numbers of the live objects that pickle asks about, by id: as of the last `look`."""
 
@@ -112,13 +115,17 @@ class LiveObjects:
             id(item): number for number, item in found.items() if number not in SEEDS and item is not None
         }
         self.kinds = {type(item) for item in found.values()}
-        memo: dict[int, tuple[int, Any]] = {}
+        self.seeds = {}
         for place, number in enumerate(SEEDS):
             item = found[number]
-            if item is None or id(item) in memo:
+            if item is None or id(item) in self.seeds:
                 item = object()
-            memo[id(item)] = (place, item)
-        return memo
+            self.seeds[id(item)] = (place, item)
+        return self.seeds
+
+    def holders(self) -> list[Any]:
+        """What of this refers to live objects."""
+        return [self._found, *self.seeds.values()]
 
 
 def prologue() -> bytes:

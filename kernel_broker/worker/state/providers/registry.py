@@ -34,7 +34,9 @@ from kernel_broker.worker.state.providers.streams import Redirected
 from kernel_broker.worker.state.providers.widgets import Comms, Widgets
 
 _ENTRY = "env/"
-_ROOT = "e:"
+COLLECTED = "e:"
+"""Labels of what providers collect begin so."""
+
 PROVIDERS: tuple[type[Provider], ...] = (
     *(
         Environment,
@@ -101,16 +103,18 @@ class Registry:
 
     def reaching(self, unasked: bool) -> list[str]:
         """Labels of the roots whose code may run: `unasked` in any cell, or else on a front end's message."""
-        return [_ROOT + it.name for it in self._providers if it.in_graph and (it.reaches or not unasked)]
+        return [COLLECTED + it.name for it in self._providers if it.in_graph and (it.reaches or not unasked)]
 
     def labels(self, steady: bool) -> list[str]:
         """Labels of the values that cannot have changed if they are the same objects, or of the others."""
-        return [_ROOT + it.name for it in self._providers if it.in_graph and it.steady is steady]
+        return [COLLECTED + it.name for it in self._providers if it.in_graph and it.steady is steady]
 
     def values(self) -> dict[str, Any]:
         """The values that are stored with the variables, by label."""
         self.failures = []
-        collected = ((_ROOT + it.name, self._attempt(it, it.collect)) for it in self._ready(in_graph=True))
+        collected = (
+            (COLLECTED + it.name, self._attempt(it, it.collect)) for it in self._ready(in_graph=True)
+        )
         return {label: value for label, value in collected if value is not None}
 
     def restore_entries(self, entries: Mapping[str, bytes], late: bool) -> list[Pin]:
@@ -125,8 +129,8 @@ class Registry:
         """Bring back what was stored with the variables."""
         self.failures = []
         for provider in self._providers:
-            if _ROOT + provider.name in values:
-                self._attempt(provider, provider.apply, values[_ROOT + provider.name])
+            if COLLECTED + provider.name in values:
+                self._attempt(provider, provider.apply, values[COLLECTED + provider.name])
         return self.failures
 
     def _ready(self, in_graph: bool) -> list[Provider]:

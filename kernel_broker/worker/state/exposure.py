@@ -20,17 +20,20 @@ _BY_NAME = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionTyp
 """Types of objects that may be in a dump by name alone: what they refer to is not theirs only."""
 
 
-def exposed(roots: Sequence[Root], dumped: Dumped, seeds: Collection[int]) -> dict[int, Any]:
+def exposed(
+    roots: Sequence[Root], dumped: Dumped, seeds: Collection[int], immaterial: Collection[type]
+) -> dict[int, Any]:
     """The objects with more references than those from within, by id.
 
     An object of two dumps, however it got there, is held by the memo of the other one's pickler.
     From within are those of objects of the dump to each other, the engine's own, and that of what keeps a
-    root. A doubt counts as one from outside. `seeds` are ids of what is in every dump.
+    root. A doubt counts as one from outside. `seeds` are ids of what is in every dump; objects of
+    `immaterial` types, which refer to nothing else, are left out.
     """
     probe = [0]
     memo = dumped.memo()
     memo[id(probe)] = (0, probe)
-    objects = [item for key, (_, item) in memo.items() if key not in seeds]
+    objects = [item for key, (_, item) in memo.items() if type(item) not in immaterial and key not in seeds]
     inside = Counter(map(id, gc.get_referents(*_holders(roots, objects))))
     for root in roots:
         inside[id(root.value)] += _OURS + root.label.startswith(_HELD)

@@ -49,7 +49,7 @@ class Sharing:
             if max(dumped.known, len(dumped.stream)) > _LITTLE:
                 large.append(number)
                 continue
-            known = exposed(roots, dumped, self._seeds)
+            known = exposed(roots, dumped, self._seeds, _IMMATERIAL)
             held.append(known)
             for key, item in known.items():
                 if self._matters(item):

@@ -10,9 +10,11 @@ from weakref import WeakKeyDictionary
 from kernel_broker.worker.state.providers.contract import Provider
 
 _WORTH_READING = re.compile(
-    r"\.\s*\w+\s*(?:[^\w\s=!<>()\[\]{},.:;'\"]{0,2}=(?!=)|:)|\]\s*[^\w\s]{0,2}=(?!=)|\w\.\w+\s*,|[sl]etattr|\bdel\b"
-    r"|\bas\s+\w+\.|\.(?:append|extend|insert|add|update|setdefault|remove|discard|pop|clear|register)\b"
+    r"\.\s*\w+\s*(?:[^\w\s=!<>()\[\]{},.:;'\"]{0,2}=(?!=)|:)|\w\.\w+\s*,|[sl]etattr|\bdel\b|\bas\s+\w+\."
+    r"|\.\s*\w+\s*\.\s*(?:append|extend|insert|add|update|setdefault|remove|discard|pop|clear)\b|\.\s*register\b"
 )
+_SETS_ITEMS = re.compile(r"\]\s*[^\w\s]{0,2}=(?!=)")
+_ITEMS_OF_OTHERS = re.compile(r"\.\s*\w+\s*\[|\bvars\b")
 _FILLING = frozenset(
     {"append", "extend", "insert", "add", "update", "setdefault", "remove", "discard", "pop", "clear"}
 )
@@ -93,7 +95,7 @@ def places_of(shell: Any) -> Places:
 def spot(source: str) -> Spots:
     """The places in one cell."""
     found = Spots()
-    if "import" not in source and not _WORTH_READING.search(source):
+    if not _is_worth_reading(source):
         return found
     try:
         tree = ast.parse(source)
@@ -111,6 +113,12 @@ def spot(source: str) -> Spots:
         elif isinstance(node, ast.Import | ast.ImportFrom):
             found.imports.update(_bindings(node))
     return found
+
+
+def _is_worth_reading(source: str) -> bool:
+    if "import" in source or _WORTH_READING.search(source):
+        return True
+    return _SETS_ITEMS.search(source) is not None and _ITEMS_OF_OTHERS.search(source) is not None
 
 
 def _chain(node: ast.expr) -> tuple[str, ...] | None:

@@ -16,5 +16,10 @@ AMENDMENTS = Counter(
     "Commits made between runs, of changes that the quick look after the run missed or that came later",
     registry=REGISTRY,
 )
+GIVEN_UP = Counter(
+    "serverless_kernel_verifications_given_up",
+    "Looks at the whole state of an idle session that a request cut short",
+    registry=REGISTRY,
+)
 SESSIONS = Gauge("serverless_kernel_sessions", "Sessions at this pod, by state", ["state"], registry=REGISTRY)
 WORKERS = Gauge("serverless_kernel_workers", "Workers of this pod, by use", ["use"], registry=REGISTRY)

@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 from kernel_broker.errors import BrokerError, Conflict
-from kernel_broker.metrics import AMENDMENTS
+from kernel_broker.metrics import AMENDMENTS, GIVEN_UP
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.pieces import name_of
 from kernel_broker.sessions.run import Outcome, Run
@@ -154,6 +154,7 @@ class Tenure:
 
     async def settle(self, run: Run | None, head: Json, parts: Sequence[bytes]) -> Outcome:
         """Commit what a `done` frame brings, if anything; how the run ends."""
+        GIVEN_UP.inc(head.get("given_up", 0))
         refused = head.get("refused")
         if run is not None:
             for notice in [*head.get("shown", ()), *([refused] if refused is not None else [])]:

@@ -7,6 +7,7 @@ that an interrupt gets in however slowly the broker takes the output.
 
 import asyncio
 import os
+import select
 import socket
 import threading
 from collections import deque
@@ -31,6 +32,8 @@ class Channel:
         sock.setblocking(False)
         self._sock = sock
         self._loop = loop
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._decoder = FrameDecoder()
         self._queue: deque[memoryview] = deque()
         self._queued = 0
@@ -48,6 +51,10 @@ class Channel:
         self._relay_in.setblocking(False)
         self._loop.add_reader(self._sock, self._readable)
         self._loop.add_reader(self._relay_in, self._relayed)
+
+    def has_unread(self) -> bool:
+        """Whether something has come that is not read yet; asked from any thread."""
+        return bool(self._poll.poll(0))
 
     def send(self, frame: Frame) -> None:
         """Queue a frame, in order with all others; waits while the queue is over its limit.

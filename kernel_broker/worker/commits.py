@@ -5,7 +5,8 @@
 
 After a request, what it may have changed is taken with its `done`. When nobody has asked for anything for a
 moment everything is looked at again, and what was missed (or was changed by a thread meanwhile) is sent as an
-`amend`; the broker refuses it if a request is on its way. What was not committed is in the next capture.
+`amend`; the broker refuses it if a request is on its way. What was not committed is in the next capture. A
+request that comes during that look ends it: it begins anew when the session is idle again, or is to go cold.
 """
 
 import asyncio
@@ -17,7 +18,9 @@ from typing import Any
 from kernel_broker.wire.frames import Frame
 from kernel_broker.worker import report
 from kernel_broker.worker.exchange import Exchange
+from kernel_broker.worker.state.chunks import Stop, never
 from kernel_broker.worker.state.engine import Delta, StateEngine
+from kernel_broker.worker.state.errors import GivenUp
 
 Json = dict[str, Any]
 
@@ -37,6 +40,8 @@ class Commits:
         self._settled = True
         self._failed = False
         self._unverified = False
+        self._given_up = 0
+        """Looks at everything that were left for later since the last request."""
 
     def on_committed(self, frame: Frame) -> None:
         """The broker's word on the last capture, on the control thread; `hear` follows on the main one."""
@@ -71,13 +76,22 @@ class Commits:
     def after_request(self, head: Json, everything: bool) -> None:
         """Send the request's `done`, with what has changed; of `everything`, or what its code could reach."""
         self._begin()
+        head["given_up"], self._given_up = self._given_up, 0
         self._send("done", head, self._engine.capture(self._exchange.put, everything))
         self._unverified = True
 
-    def verify(self) -> bool:
-        """Look at everything again; whether something was found and sent."""
+    def verify(self, stop: Stop = never) -> bool:
+        """Look at everything again; whether something was found and sent.
+
+        It is left for later when `stop` says so.
+        """
         self._begin()
-        delta = self._engine.verify(self._exchange.put)
+        try:
+            delta = self._engine.verify(self._exchange.put, stop)
+        except GivenUp:
+            self._exchange.forget()
+            self._given_up += 1
+            return False
         self._unverified = False
         if delta.refused is not None or delta.failed:
             return False

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ from kernel_broker.worker.state.errors import StateError
 from kernel_broker.worker.state.reach import words_of
 
 _QUIET_SECONDS = 0.25
+_MOMENT = 0.001
 _BROKEN = 70
 """Exit status of a process that user code has damaged beyond answering (EX_SOFTWARE)."""
 
@@ -68,6 +70,9 @@ class Worker:
         self._limit = 0
         self._requests: set[asyncio.Task[None]] = set()
         self._watching: asyncio.TimerHandle | None = None
+        self._arrived = self._begun = 0
+        """Requests: counted by the control thread, and by the main one."""
+        self._asked_at = 0.0
 
     def run(self) -> NoReturn:
         """Serve until the broker is gone, which ends the process."""
@@ -114,6 +119,7 @@ class Worker:
         if frame.head["ch"] == "control":
             self._control_loop.create_task(self._kernel.dispatch_control(to_wire(tuple(frame.parts))))
         else:
+            self._arrived += 1
             self._on_main(self._begin, frame)
 
     def _on_committed(self, frame: Frame) -> None:
@@ -166,6 +172,7 @@ class Worker:
         return engine.restore_files(entries, self._exchange.fetch)  # after a restart there are files alone
 
     def _begin(self, frame: Frame) -> None:
+        self._begun += 1
         self._idler.stop()
         task = self._loop.create_task(self._handle(frame), name=report.REQUEST, context=self._context)
         self._requests.add(task)  # the loop itself keeps only a weak reference
@@ -233,7 +240,17 @@ class Worker:
 
     def _verify_when_idle(self) -> None:
         if self._commits is not None and self._commits.wants_verification:
-            self._commits.verify()
+            self._commits.verify(self._is_wanted)
+
+    def _is_wanted(self) -> bool:
+        """Whether a request has come. The control thread takes it in, while this one leaves it the time."""
+        now = time.monotonic()
+        if now - self._asked_at < _MOMENT:
+            return False
+        if self._channel.has_unread():
+            time.sleep(_MOMENT)
+        self._asked_at = time.monotonic()
+        return self._arrived != self._begun
 
     def _verify(self) -> None:
         """The broker is about to end this process, and asks if all of it is in the store."""

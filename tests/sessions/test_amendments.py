@@ -15,7 +15,7 @@ BLIND = """
 from kernel_broker.worker.state.engine import StateEngine
 from kernel_broker.worker.state.delta import Delta
 StateEngine.look = StateEngine.capture
-StateEngine.verify = lambda self, sink: self.look(sink, everything=True)
+StateEngine.verify = lambda self, sink, stop: self.look(sink, everything=True)
 def capture(self, sink, everything=False):
     self._pending = self._committed
     return Delta()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
 from blake3 import blake3
 
-from kernel_broker.worker.state.errors import ChunkLost, StateCorrupt
+from kernel_broker.worker.state.errors import ChunkLost, GivenUp, StateCorrupt
 
 CHUNK = 2**20
 """Largest piece, in bytes."""
@@ -18,6 +18,15 @@ Fetch = Callable[[Sequence[str]], Iterator[Buffer | None]]
 
 A piece is valid until the next one is asked for.
 """
+
+Stop = Callable[[], bool]
+"""Whether what is under way should be given up."""
+
+
+def never() -> bool:
+    """It should not."""
+    return False
+
 
 Sink = Callable[[str, Buffer], None]
 """Takes a new piece: the name, and the bytes, which are valid only during the call."""
@@ -61,6 +70,8 @@ class Chunks:
         self._key = key
         self._known = known
         self._lost = lost
+        self.stop: Stop = never
+        """Asked before each piece: `cut` raises `GivenUp` if it says so."""
         self._sink = sink
         self.names: set[str] = set()
         self.new: list[str] = []
@@ -70,6 +81,8 @@ class Chunks:
         view = memoryview(data).cast("B")
         names = []
         for start in range(0, len(view), size):
+            if self.stop():
+                raise GivenUp
             piece = view[start : start + size]
             name = name_of(piece, self._key)
             if self._is_new(name):

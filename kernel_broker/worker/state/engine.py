@@ -9,12 +9,12 @@ from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.state import graph, manifest
 from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.capture import Capture
-from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink
+from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink, Stop, never
 from kernel_broker.worker.state.damage import Damage
 from kernel_broker.worker.state.deferred import Deferred
 from kernel_broker.worker.state.definitions import Definitions, uid_in
 from kernel_broker.worker.state.delta import Delta, Pin
-from kernel_broker.worker.state.errors import TooLarge
+from kernel_broker.worker.state.errors import GivenUp, TooLarge
 from kernel_broker.worker.state.holders import Holders
 from kernel_broker.worker.state.libraries import versions
 from kernel_broker.worker.state.namespace import Namespace
@@ -140,16 +140,21 @@ class StateEngine:
             else:
                 self._deferred.before(code, self._registry.reaching(unasked=True))
 
-    def capture(self, sink: Sink, everything: bool = False) -> Delta:
+    def capture(self, sink: Sink, everything: bool = False, stop: Stop = never) -> Delta:
         """The difference to the last acknowledged capture. Never raises: what fails is pinned.
 
         With `everything`, all is looked at again, now and the next time (a thread that runs now may have
-        ended by then); else what the code that ran could reach.
+        ended by then); else what the code that ran could reach. `stop` is asked now and then whether to raise
+        `GivenUp`, with all as it was.
         """
+        before = self._pending, self._restless
         with self._calm:
             try:
-                with self._definitions.held(), self._writer.series():
-                    return self._capture(sink, everything)
+                with self._definitions.held(), self._writer.series(stop):
+                    return self._capture(sink, everything, stop)
+            except GivenUp:
+                self._pending, self._restless = before
+                raise
             except TooLarge as error:
                 return self._refuse(error)
             except Exception as error:
@@ -158,9 +163,9 @@ class StateEngine:
                 pin = Pin("session", type_name(type(error)), reason, self._cell())
                 return Delta(pinned=[pin], new_pins=[pin], failed=True)
 
-    def verify(self, sink: Sink) -> Delta:
+    def verify(self, sink: Sink, stop: Stop = never) -> Delta:
         """The same as `capture` of everything: finds changes that nothing gave a hint of."""
-        delta = self.capture(sink, everything=True)
+        delta = self.capture(sink, True, stop)
         self._restless = False
         return delta
 
@@ -175,7 +180,7 @@ class StateEngine:
         """Chunks of the committed state that the store has lost, as far as that was noticed."""
         return self._damage.chunks
 
-    def _capture(self, sink: Sink, everything: bool) -> Delta:
+    def _capture(self, sink: Sink, everything: bool, stop: Stop) -> Delta:
         before = self._committed
         restless, self._restless = self._restless, everything
         unsure = everything or restless or self._pending is not before or self._damage.pins
@@ -187,10 +192,12 @@ class StateEngine:
         steady = self._registry.labels(steady=True)
         capture = Capture(table, present, self._writer, self._definitions, steady, absent)
         chunks = Chunks(self._key, before.chunks, sink, self._damage.chunks)
+        chunks.stop = stop
         with graph.undisturbed():
             always = self._registry.reaching(unasked=self.watch.ran)
             capture.look(self.watch.reach(), always, self._registry.labels(steady=False), everything)
             gone, come = capture.write(chunks, self._cell(), self._limit)
+        chunks.stop = never  # what follows cannot be undone
         dropped = table.replace(gone, come)
         idle = table.unused() if everything or _may_leave_unused(gone, come) else []
         dropped += table.replace(idle, [])

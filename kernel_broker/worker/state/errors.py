@@ -27,6 +27,10 @@ class StateUnavailable(StateError):
     """The store does not answer; the state may be whole."""
 
 
+class GivenUp(Exception):
+    """A capture was given up half-way, because something else is wanted first."""
+
+
 class TooLarge(Exception):
     """A unit would make the state larger than it may be."""
 

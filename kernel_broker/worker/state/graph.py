@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kernel_broker.worker.state.chunks import Stop, never
 from kernel_broker.worker.state.definitions import Definitions
-from kernel_broker.worker.state.errors import StateError
+from kernel_broker.worker.state.errors import GivenUp, StateError
 from kernel_broker.worker.state.loading import Source, reading
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import Loss, LossLog, because
@@ -81,16 +82,21 @@ class GraphWriter:
         self._cell_of = cell_of
         self._guarded: weakref.WeakSet[type] = weakref.WeakSet()
         self._context: Any = None
+        self._stop: Stop = never
 
     @contextmanager
-    def series(self) -> Iterator[None]:
-        """Look where the live objects are for a series of dumps, after which nothing more is held."""
+    def series(self, stop: Stop = never) -> Iterator[None]:
+        """Look where the live objects are for a series of dumps, after which nothing more is held.
+
+        `stop` is asked before each of them: `dump` raises `GivenUp` if it says so.
+        """
+        self._stop = stop
         guarded = set(self._guarded)
         self._context = Context(self._live, self._definitions, self._live.look(), guarded)
         try:
             yield
         finally:
-            self._context = None
+            self._context, self._stop = None, never
             self._guarded.update(guarded)
 
     @property
@@ -104,6 +110,8 @@ class GraphWriter:
 
         `own` are identifiers of definitions that are written by value.
         """
+        if self._stop():
+            raise GivenUp
         try:
             return self._attempt(roots, own, LossLog(self._cell_of), careful=False)
         except RecursionError:

@@ -80,6 +80,7 @@ def _limits(settings: Settings) -> SessionLimits:
         files=rules,
         verify_idle=settings.verify_idle,
         state=settings.state_limit,
+        recompute=settings.recompute == "on",
     )
 
 

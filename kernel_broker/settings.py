@@ -76,6 +76,8 @@ class Settings:
     files_bytes: int = setting(2**30, "bytes of all files that are saved with a session")
     files_count: int = setting(10_000, "files and folders that are saved with a session")
     file_bytes: int = setting(256 * 2**20, "bytes of one file that is saved with a session, or sent to it")
+    recompute: str = setting("off", "whether new sessions make lost variables again by running their cells "
+                                    "again: on or off")  # fmt: skip
     idle_exit: float = setting(0.0, "seconds without any request or running cell until the broker ends "
                                     "itself; 0: never")  # fmt: skip
     grace: float = setting(
@@ -137,6 +139,8 @@ def _resolve(settings: Settings) -> Settings:
         raise SettingsError(f"{PREFIX}WORKERS must be at least 1")
     if settings.files not in ("host", "state"):
         raise SettingsError(f"{PREFIX}FILES must be host or state")
+    if settings.recompute not in ("on", "off"):
+        raise SettingsError(f"{PREFIX}RECOMPUTE must be on or off")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
     return Settings(**values)

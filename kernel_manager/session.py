@@ -30,6 +30,8 @@ class SessionBody(TypedDict, total=False):
     limits: dict[str, Any] | None
     files: Literal["host", "state"] | None
     """Where its files are: in folders of the broker's host, or saved with its state."""
+    recompute: bool | None
+    """Whether variables that a move loses are made again by running their cells again."""
     idle_ttl: float | None
     """Seconds without use after which the broker forgets the session."""
 

@@ -50,6 +50,9 @@ class SessionCreate(_Strict):
     files: Literal["host", "state"] | None = Field(
         None, description="where its files are: in folders of the host, or saved with its state"
     )
+    recompute: bool | None = Field(
+        None, description="whether lost variables are made again by running their cells again"
+    )
     idle_ttl: Annotated[float, Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)] | None = Field(
         None, description="seconds without activity after which the session is forgotten"
     )
@@ -84,6 +87,7 @@ class SessionView(BaseModel):
     cwd: str | None
     limits: Json
     files: Literal["host", "state"]
+    recompute: bool = Field(description="as it was created; `%recompute` in a cell can say otherwise")
     idle_ttl: float
     created_at: float
     last_activity: float

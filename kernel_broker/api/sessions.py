@@ -40,6 +40,7 @@ async def create(request: Request, body: SessionCreate, owner: Owner) -> Respons
         env=body.env,
         limits=body.limits,
         files=body.files,
+        recompute=body.recompute,
         idle_ttl=body.idle_ttl,
     )
     session, is_new = await service(request).create(new)

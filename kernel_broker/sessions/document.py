@@ -16,6 +16,8 @@ class SessionDocument:
     limits: dict[str, Any] = field(default_factory=dict)
     files: str = "host"
     """Where its files are: in folders of the `host`, or part of its `state`."""
+    recompute: bool = False
+    """Whether lost variables are made again by running their cells again, unless a cell says otherwise."""
     runtime: dict[str, Any] = field(default_factory=dict)
     """The runtime that last committed: a namespace is loadable where its `magic` is the same."""
     key: str = field(default_factory=lambda: secrets.token_hex(32))

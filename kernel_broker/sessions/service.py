@@ -36,6 +36,7 @@ class NewSession:
     env: dict[str, str] | None = None
     limits: Json | None = None
     files: FilesMode | None = None
+    recompute: bool | None = None
     idle_ttl: float | None = None
 
 
@@ -114,6 +115,7 @@ class Sessions:
             env=new.env or {},
             limits=new.limits or {},
             files=self._limits.files.choose(new.files),
+            recompute=self._limits.recompute if new.recompute is None else new.recompute,
             runtime=(self._pool.info or {}).get("runtime", {}),
         )
         record = SessionRecord(
@@ -255,6 +257,7 @@ class Sessions:
             "cwd": document.cwd,
             "limits": document.limits,
             "files": document.files,
+            "recompute": document.recompute,
             "idle_ttl": record.ttl,
             "created_at": record.created_at,
             "last_activity": record.last_activity,

@@ -35,6 +35,8 @@ class SessionLimits:
     """How long a worker that is to be dropped may look at its state once more."""
     state: int = 0
     """Bytes of state that a session may have, if it was created without a limit of its own; 0: any."""
+    recompute: bool = False
+    """Whether sessions that say nothing of it make lost variables again by running their cells again."""
     run_memory: float = 60.0
     """How long a finished run can be re-attached from memory; after that, its stored tail is all."""
 

@@ -110,6 +110,7 @@ class Tenure:
             "limits": document.limits,
             "limit": document.limits.get("state", limits.state),
             "verify_idle": limits.verify_idle,
+            "recompute": document.recompute,
         }
 
     async def fetch(self, ids: Collection[ChunkId], run: Run | None) -> Mapping[ChunkId, bytes]:

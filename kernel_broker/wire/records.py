@@ -78,9 +78,10 @@ def _variables_of(header: dict[str, Any]) -> list[dict[str, Any]]:
             ],
         }
         for name, kind, preview, cell in shown
-        if not _is_shells(name)
+        if not is_shells(name)
     ]
 
 
-def _is_shells(name: str) -> bool:
+def is_shells(name: str) -> bool:
+    """Whether a variable is one of IPython's for results: `_`, `__`, `___`, `_N`."""
     return name.strip("_") == "" or (name[:1] == "_" and name[1:].isdecimal())

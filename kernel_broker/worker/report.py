@@ -87,8 +87,8 @@ def changes(delta: Delta) -> dict[str, Any]:
             "drop": delta.drop,
         },
         "pinned": [pin(item) for item in delta.pinned],
-        "notices": [*lost, *notices(delta.new_pins)],
-        "shown": [*lost, *notices(item for item in delta.new_pins if not is_everyday(item))],
+        "notices": [*lost, *delta.notices, *notices(delta.new_pins)],
+        "shown": [*lost, *delta.notices, *notices(it for it in delta.new_pins if not is_everyday(it))],
     }
 
 

@@ -157,6 +157,7 @@ class Worker:
             FileRequests(self._files, self._exchange.fetch, key).install(self._kernel)
         self._past.install(self._app.shell)
         self._engine = engine = StateEngine(self._app.shell, key, self._limit, self._files)
+        engine.recompute(by_default=head.get("recompute", False))
         entries = dict(zip(head["entries"], frame.parts, strict=True))
         try:
             lost = self._bring_back(engine, entries)

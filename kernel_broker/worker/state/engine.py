@@ -22,9 +22,10 @@ from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import Loss, because, type_name
 from kernel_broker.worker.state.present import Present, held
 from kernel_broker.worker.state.providers.registry import COLLECTED, Registry
+from kernel_broker.worker.state.recompute.maker import Maker
+from kernel_broker.worker.state.recompute.recorder import Happening
 from kernel_broker.worker.state.restore import Restore
-from kernel_broker.worker.state.table import Table
-from kernel_broker.worker.state.units import Unit
+from kernel_broker.worker.state.table import Table, may_leave_unused, without
 from kernel_broker.worker.state.watch import Watch
 
 __all__ = ["Delta", "Pin", "StateEngine"]
@@ -59,6 +60,7 @@ class StateEngine:
         self.watch = Watch(shell)
         self.watch.before = self._before
         self.watch.before_text = self.require
+        self._maker = Maker(shell, self, self._registry.recomputing, self._writer, self._definitions)
 
     def restore(self, entries: Mapping[str, bytes], fetch: Fetch) -> list[Pin]:
         """Bring a state back into the shell; returns what was lost.
@@ -180,11 +182,28 @@ class StateEngine:
         """Chunks of the committed state that the store has lost, as far as that was noticed."""
         return self._damage.chunks
 
+    @property
+    def settled(self) -> Table | None:
+        """What is committed; None if more than that was taken."""
+        return self._committed if self._pending is self._committed else None
+
+    def recompute(self, by_default: bool) -> None:
+        """Whether lost variables are made again, if the session itself does not say."""
+        self._registry.recomputing.default = by_default
+
+    def take_back(self, name: str, value: Any, cell: int | None) -> None:
+        """Know an object as what a variable stood for before it was lost, made by that cell."""
+        table, label = self._committed, "v:" + name
+        table.ids[label] = id(value)
+        unit = table.units.get(label)
+        for other in unit.labels if unit is not None else ():
+            self._cells[(id(value), other.partition(":")[2])] = cell
+
     def _capture(self, sink: Sink, everything: bool, stop: Stop) -> Delta:
         before = self._committed
         restless, self._restless = self._restless, everything
-        unsure = everything or restless or self._pending is not before or self._damage.pins
-        everything = bool(unsure) or self._holders.any_after(self.watch.reach())
+        beside = everything or restless or self._holders.any_after(self.watch.reach())
+        everything = beside or self.settled is None or bool(self._damage.pins)
         table = before.successor()
         absent = self._deferred.labels()
         values = self._namespace.values() | self._registry.values()
@@ -199,12 +218,17 @@ class StateEngine:
             gone, come = capture.write(chunks, self._cell(), self._limit)
         chunks.stop = never  # what follows cannot be undone
         dropped = table.replace(gone, come)
-        idle = table.unused() if everything or _may_leave_unused(gone, come) else []
+        idle = table.unused() if everything or may_leave_unused(gone, come) else []
         dropped += table.replace(idle, [])
         self._definitions.forget(uid_in(label) for unit in idle for label in unit.labels)
-        gone, come = _without(gone, come, idle)
+        gone, come = without(gone, come, idle)
         put, delete = table.pages.change(gone, come)
-        self._pending = table
+        settled, self._pending = self.settled is not None, table
+        if self._maker.is_on:
+            watch, alone = self.watch, not beside
+            self._maker.record(
+                Happening(before, table, self._cell(), watch.ran, watch.reach(), alone, settled, always)
+            )
         dropped += self._look_at_files(table, chunks)
         put |= self._sundries(table, delete)
         pinned, new = self._pins(table)
@@ -217,6 +241,7 @@ class StateEngine:
             pinned=pinned,
             new_pins=new,
             lost=self._damage.tell(),
+            notices=self._maker.take_notices(),
         )
 
     def _look_at_files(self, table: Table, chunks: Chunks) -> list[str]:
@@ -272,22 +297,6 @@ class StateEngine:
             if (loss.key, loss.name) not in known:
                 new.append(pin)
         return pinned, new
-
-
-def _may_leave_unused(gone: Iterable[Unit], come: Iterable[Unit]) -> bool:
-    """Whether a definition that was referred to may not be any more."""
-    used = {uid for unit in gone for uid in unit.used}
-    for unit in come:
-        used -= unit.used - {uid_in(label) for label in unit.labels}
-    return bool(used)
-
-
-def _without(gone: list[Unit], come: list[Unit], idle: list[Unit]) -> tuple[list[Unit], list[Unit]]:
-    """Units that go and come, less those that came to be of no use."""
-    useless = {id(unit) for unit in idle}
-    new = {id(unit) for unit in come}
-    went = [unit for unit in idle if id(unit) not in new]
-    return [*gone, *went], [unit for unit in come if id(unit) not in useless]
 
 
 def _tag(sealed: bytes) -> str:

@@ -36,7 +36,7 @@ MAGICS = frozenset(
     ls ll lf lx ldir mkdir rmdir mv cp rm cat less more man bookmark precision config xmode colors page
     bash sh script system sx html HTML javascript js latex markdown svg SVG writefile file history hist
     who who_ls whos psearch pinfo pinfo2 pdef pdoc psource pfile quickref lsmagic alias unalias rehashx logon
-    logoff logstart logstop logstate doctest_mode automagic notebook autoawait revisions checkout
+    logoff logstart logstop logstate doctest_mode automagic notebook autoawait revisions checkout recompute
     """.split()
 )
 """Magics whose code, if they take any, is in their text, and which touch no other variable."""

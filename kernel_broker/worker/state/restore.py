@@ -37,6 +37,7 @@ class Restore:
         stored = list(self.table.pages.load(entries))
         self.table.replace((), [it.unit for it in stored])
         self._stored = {label: it for it in stored for label in it.unit.labels}
+        self.table.cells = {f"v:{name}": cell for it in stored for name, *_, cell in it.shown}
         self.waiting = {label for label, it in self._stored.items() if can_wait(it)}
         definitions.reserve(uid_in(label) for label in self._stored if is_definition(label))
 

@@ -149,3 +149,19 @@ class Table:
         if name == "_oh":
             return results
         return results[-3:] if name in ("_", "__", "___") else []
+
+
+def may_leave_unused(gone: Iterable[Unit], come: Iterable[Unit]) -> bool:
+    """Whether a definition that was referred to may not be any more."""
+    used = {uid for unit in gone for uid in unit.used}
+    for unit in come:
+        used -= unit.used - {uid_in(label) for label in unit.labels}
+    return bool(used)
+
+
+def without(gone: list[Unit], come: list[Unit], idle: list[Unit]) -> tuple[list[Unit], list[Unit]]:
+    """Units that go and come, less those that came to be of no use."""
+    useless = {id(unit) for unit in idle}
+    new = {id(unit) for unit in come}
+    went = [unit for unit in idle if id(unit) not in new]
+    return [*gone, *went], [unit for unit in come if id(unit) not in useless]

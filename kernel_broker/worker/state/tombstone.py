@@ -15,10 +15,11 @@ class StateLost(RuntimeError):
 class Tombstone:
     """Stands for a lost object. It can be passed on, stored, hashed, shown; all else raises StateLost."""
 
-    __slots__ = ("__weakref__", "_pin")
+    __slots__ = ("__weakref__", "_pin", "_why")
 
     def __init__(self, name: str, type_name: str, reason: str, cell: int | None) -> None:
         object.__setattr__(self, "_pin", Pin(name, type_name, reason, cell))
+        object.__setattr__(self, "_why", "")
 
     def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
         pin = pin_of(self)
@@ -53,6 +54,11 @@ def rename(tombstone: Tombstone, name: str, kind: str | None = None) -> None:
     object.__setattr__(tombstone, "_pin", Pin(name, known, pin.reason, pin.cell))
 
 
+def explain(tombstone: Tombstone, why: str) -> None:
+    """Say in its errors why it was not made again; holds in this process."""
+    object.__setattr__(tombstone, "_why", why)
+
+
 def describe(pin: Pin) -> str:
     """The loss in words."""
     made = f" made in cell [{pin.cell}]" if pin.cell else ""
@@ -61,7 +67,8 @@ def describe(pin: Pin) -> str:
 
 
 def _raise(self: Tombstone, *_: Any, **__: Any) -> NoReturn:
-    raise StateLost(describe(pin_of(self)))
+    why = object.__getattribute__(self, "_why")
+    raise StateLost(describe(pin_of(self)) + (f" (not made again: {why})" if why else ""))
 
 
 _OPERATIONS = """

@@ -32,6 +32,7 @@ from kernel_broker.worker.state.providers.shell import Counter, Results
 from kernel_broker.worker.state.providers.spotting import Places
 from kernel_broker.worker.state.providers.streams import Redirected
 from kernel_broker.worker.state.providers.widgets import Comms, Widgets
+from kernel_broker.worker.state.recompute.switch import Recomputing
 
 _ENTRY = "env/"
 COLLECTED = "e:"
@@ -53,7 +54,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     ),
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
-    *(OnResume, Configuration, Customised, Comms, Widgets),
+    *(OnResume, Recomputing, Configuration, Customised, Comms, Widgets),
     *(
         Patches,
         PandasAccessors,
@@ -77,6 +78,7 @@ class Registry:
     def __init__(self, shell: Any, calm: Calm) -> None:
         self.history = History(shell)
         self._providers: list[Provider] = [self.history, *(make(shell) for make in PROVIDERS)]
+        self.recomputing = next(it for it in self._providers if isinstance(it, Recomputing))
         for provider in self._providers:
             provider.calm = calm
         self._encoded: dict[str, tuple[Any, bytes]] = {}

@@ -1,5 +1,6 @@
 """What this runtime is: its description, its libraries' threads, and the last touches before the freeze."""
 
+import importlib
 import importlib.util
 import os
 import platform
@@ -52,6 +53,7 @@ def settle(app: Any) -> None:
         _enable_matplotlib_integration()
     for cell in ("1", "1/0"):  # the second one loads what formats tracebacks
         shell.run_cell(cell, store_history=False, silent=True)
+    importlib.import_module("IPython.core.logger")  # the first cell that is stored asks for it
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         vars(sys).pop(name, None)
     shell.Completer.completions("pri", 3)

@@ -67,18 +67,23 @@ class _Gone:
         """Something to refer to."""
 
 
+class _GoneFunction(_Gone):
+    def __call__(self) -> None:
+        """Something to call."""
+
+
 def reduce_proxy(_pickler: Any, proxy: Any) -> Any:
     """A proxy of the restored object."""
     try:
         target = proxy.__repr__.__self__
     except ReferenceError:
-        return dead_proxy, ()
+        return dead_proxy, (type(proxy) is weakref.CallableProxyType,)
     return weakref.proxy, (target, *gc.get_referents(proxy))  # it shows its callback to nobody else
 
 
-def dead_proxy() -> Any:
+def dead_proxy(of_callable: bool) -> Any:
     """A proxy whose object is gone."""
-    return weakref.proxy(_Gone())
+    return weakref.proxy(_GoneFunction() if of_callable else _Gone())
 
 
 def reduce_weak_dict(_pickler: Any, found: Any) -> Any:

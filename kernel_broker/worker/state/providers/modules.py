@@ -1,6 +1,7 @@
 """Data of the user's own modules: another process imports them anew, and would start from their files."""
 
 import importlib
+import itertools
 import sys
 import types
 from pathlib import Path
@@ -18,15 +19,22 @@ class Imported:
 
     def __init__(self) -> None:
         self._known = set(sys.modules)
+        self._seen = _signs()
         self._names: list[str] = []
 
     def modules(self) -> list[tuple[str, Any]]:
         """Those that are still there, by name."""
-        if not sys.modules.keys() <= self._known:
+        if self._seen != (signs := _signs()):
+            self._seen = signs
             fresh = {name: module for name, module in sys.modules.copy().items() if name not in self._known}
             self._known.update(fresh)
             self._names += [name for name, module in fresh.items() if is_users(module)]
         return [(name, sys.modules[name]) for name in self._names if sys.modules.get(name) is not None]
+
+
+def _signs() -> tuple[Any, ...]:
+    """What tells that modules were imported: a look at all would make every page of a fork its own."""
+    return len(sys.modules), *itertools.islice(reversed(sys.modules), 8)
 
 
 class ModuleSources(Provider):

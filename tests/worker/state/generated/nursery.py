@@ -81,6 +81,7 @@ class Nursery:
         for name in preload:
             __import__(name)
         runtime.settle(self._app)
+        self._app.shell._format_exception_for_storage = lambda *_, **__: {}  # slow, and looked at by nobody
         self._engine = StateEngine(self._app.shell, KEY)  # here and not in each process: it takes a while
         gc.collect()
         gc.freeze()

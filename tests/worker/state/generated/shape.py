@@ -6,9 +6,7 @@ the same text means the same graph.
 
 import enum
 import functools
-import hashlib
 import io
-import itertools
 import re
 import sys
 import types
@@ -19,16 +17,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from singles import ADDRESS, ATOMS, MAY_BE_SPENT, digest, digest_of, is_atom, is_spent, proxied, root_of
 
-_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(...), range, slice)
 _NOT_THE_USERS = re.compile(
     r"_i\d*|_ii|_iii|_ih|_oh|_dh|In|exit|quit|open|get_ipython|__warningregistry__|__(?:name|doc|package|loader|spec|builtins?)__"
 )
 _MADE_BY_PYTHON = frozenset(
     "__dict__ __weakref__ __module__ __slotnames__ _abc_impl __abstractmethods__ __dataclass_params__".split()
 )
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-_ITERATORS = (type(iter(int, 1)), type(iter([])), type(iter(())), type(reversed([])), type(iter("")))
 _LIVE = (
     types.GeneratorType,
     types.CoroutineType,
@@ -75,43 +71,48 @@ class _Writer:
         return " ".join(self._sharing(part) if isinstance(part, tuple) else part for part in self._out)
 
     def walk(self, x: Any) -> None:
-        if _is_atom(x):
-            self._out.append(_ADDRESS.sub("", repr(x)))
-        elif type(x) in weakref.ProxyTypes:
-            self._out.append("proxy of")
-            self.walk(_proxied(x))
-        elif isinstance(x, _LIVE) or type(x).__name__ == "Tombstone":
-            self._out.append("~live")
-        elif _is_spent(x):
-            self._out.append("spent")
-        elif x is self._shell:
-            self._out.append("the shell")
-        elif x is self._shell.user_ns:
-            self._out.append("the namespace")
-        elif type(x) is types.ModuleType and x.__name__ in sys.modules:
-            self._out.append(f"module {x.__name__}")
+        if is_atom(x):
+            text = repr(x)
+            self._out.append(ADDRESS.sub("", text) if " at 0x" in text else text)
         elif id(x) in self._numbers:
             self._out.append(f"#{self._numbers[id(x)]}")
+        elif (word := self._word(x, type(x))) is not None:
+            self._out.append(word)
         else:
-            self._numbers[id(x)] = len(self._numbers)
+            number = self._numbers[id(x)] = len(self._numbers)
             self._alive.append(x)
-            self._out.append(f"#{self._numbers[id(x)]}:{_name(type(x))}(")
+            kind = type(x)  # which of the two types of proxies it is was settled when it was made
+            self._out.append(f"#{number}:{_name(kind) if kind not in weakref.ProxyTypes else 'proxy'}(")
             self._inside(x)
             self._out.append(")")
+
+    def _word(self, x: Any, kind: type) -> str | None:
+        """What stands for an object that is not looked into."""
+        if issubclass(kind, _LIVE) or kind.__name__ == "Tombstone":
+            return "~live"
+        if kind in MAY_BE_SPENT and is_spent(x):
+            return "spent"
+        if x is self._shell:
+            return "the shell"
+        if x is self._shell.user_ns:
+            return "the namespace"
+        if kind is types.ModuleType and x.__name__ in sys.modules:
+            return f"module {x.__name__}"
+        return None
 
     def all(self, *parts: Any) -> None:
         for part in parts:
             self.walk(part)
 
     def _inside(self, x: Any) -> None:
-        for kind, write in _WRITERS:
-            if isinstance(x, kind):
-                write(self, x)
-                break
+        kind = type(x)
+        write = _writer_of(kind)
+        if write is not None:
+            write(self, x)
         else:
             self._plain(x)
-        if not isinstance(x, type | types.FunctionType) and type(x).__module__ == "__main__":
-            self.walk(type(x))
+        if kind.__module__ == "__main__" and not issubclass(kind, type | types.FunctionType):
+            self.walk(kind)
             self._attributes(x)
 
     def _plain(self, x: Any) -> None:
@@ -121,13 +122,13 @@ class _Writer:
             try:
                 _, *rest = x.__reduce__()
             except TypeError:
-                self._out.append(_ADDRESS.sub("", repr(x)))
+                self._out.append(ADDRESS.sub("", repr(x)))
             else:
                 self.all(*rest)
         elif hasattr(x, "__dict__"):
             self._attributes(x)
         else:
-            self._out.append(_ADDRESS.sub("", repr(x)))
+            self._out.append(ADDRESS.sub("", repr(x)))
 
     def _attributes(self, x: Any) -> None:
         for kind in type(x).__mro__:
@@ -159,14 +160,7 @@ class _Writer:
         self.all(x.__defaults__, x.__kwdefaults__, x.__doc__, x.__dict__)
 
     def code(self, code: types.CodeType) -> None:
-        self._out.append(f"{code.co_names} {code.co_varnames} {code.co_code.hex()}")
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                self.code(constant)
-            else:
-                self._out.append(
-                    repr(sorted(constant, key=repr) if type(constant) is frozenset else constant)
-                )
+        self._out.append(digest_of(code))
 
     def cell(self, x: types.CellType) -> None:
         try:
@@ -188,7 +182,7 @@ class _Writer:
                     self.walk(member)
 
     def array(self, x: np.ndarray) -> None:
-        root = _root(x)
+        root = root_of(x)
         self._arrays.setdefault(id(root), []).extend([x] if x.size else [])
         self._alive.append(root)
         flags = x.flags
@@ -200,7 +194,7 @@ class _Writer:
             for item in x.ravel().tolist():
                 self.walk(item)
         else:
-            self._out.append(np.ascontiguousarray(x).tobytes().hex() if x.size < 64 else _digest(x))
+            self._out.append(np.ascontiguousarray(x).tobytes().hex() if x.size < 64 else digest(x))
 
     def _sharing(self, part: tuple[int, int]) -> str:
         """Which memory an array looks at; an array that shares with nobody is on its own."""
@@ -240,40 +234,8 @@ def _place(item: tuple[str, Any]) -> str:
     return item[0] if item[0].startswith("__") else "~"
 
 
-def _is_atom(x: Any) -> bool:
-    """Whether nobody can tell it from an equal one, but by asking for its identity."""
-    return type(x) in _ATOMS or (type(x) is tuple and all(type(item) in _ATOMS for item in x))
-
-
-def _is_spent(x: Any) -> bool:
-    """Whether it is an iterator at its end, which has let go of what it went through."""
-    if isinstance(x, itertools.chain):
-        return all(map(_is_spent, x.__reduce__()[2:][0])) if x.__reduce__()[2:] else x.__reduce__()[1] == ()
-    return type(x) in _ITERATORS and x.__reduce__()[1] in (([],), ((),), ("",))
-
-
-def _proxied(x: Any) -> Any:
-    try:
-        return x.__repr__.__self__
-    except ReferenceError:
-        return "nothing"
-
-
 def _order(item: Any) -> tuple[str, str]:
-    return _name(type(item)), repr(item) if type(item) in _ATOMS else ""
-
-
-def _root(x: np.ndarray) -> Any:
-    """The array whose memory it looks at; a stand-in is between it and what `as_strided` made of it."""
-    while True:
-        base = x.base.base if type(x.base).__name__ == "DummyArray" else x.base
-        if not isinstance(base, np.ndarray):
-            return x
-        x = base
-
-
-def _digest(x: np.ndarray) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(x).tobytes(), digest_size=12).hexdigest()
+    return _name(type(item)), repr(item) if type(item) in ATOMS else ""
 
 
 def _name(kind: type) -> str:
@@ -291,6 +253,7 @@ _WRITERS: list[tuple[Any, Callable[[_Writer, Any], None]]] = [
     (types.BuiltinMethodType, lambda w, x: w.all(x.__qualname__, x.__self__)),
     (types.CellType, _Writer.cell),
     (types.CodeType, _Writer.code),
+    (weakref.ProxyTypes, lambda w, x: w.walk(proxied(x))),
     (functools.partial, lambda w, x: w.all(x.func, x.args, x.keywords, x.__dict__)),
     (np.ndarray, _Writer.array),
     (pd.DataFrame, _Writer.frame),
@@ -314,3 +277,15 @@ _WRITERS: list[tuple[Any, Callable[[_Writer, Any], None]]] = [
     (BaseException, lambda w, x: w.all(x.args, x.__cause__)),
     (types.MappingProxyType, lambda w, x: w.mapping(x | {})),
 ]
+
+
+def _writer_of(kind: type) -> Callable[[_Writer, Any], None] | None:
+    if kind not in _known:
+        found = next((write for base, write in _WRITERS if issubclass(kind, base)), None)
+        if kind.__module__ == "__main__":
+            return found  # held nowhere: it must end when it would without us
+        _known[kind] = found
+    return _known[kind]
+
+
+_known: dict[type, Callable[[_Writer, Any], None] | None] = {}

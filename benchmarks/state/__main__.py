@@ -16,7 +16,7 @@ from benchmarks.figures import Report, Section
 from benchmarks.machine import describe_machine, load
 from benchmarks.place import private_place
 from benchmarks.redis_server import find_redis_server
-from benchmarks.state import kishu_place, large, overhead, saving, stores, transfer, verdict
+from benchmarks.state import compression, kishu_place, large, overhead, saving, stores, transfer, verdict
 from benchmarks.state.namespaces import has_scikit_learn
 from benchmarks.state.plan import FULL, QUICK, Plan
 
@@ -28,6 +28,7 @@ _SCENARIOS: dict[str, Callable[[Plan, str | None, Path], list[Section]]] = {
     "stores": lambda plan, _kishu, home: stores.measure(plan, home),
     "transfer": lambda plan, _kishu, home: transfer.measure(plan, home),
     "overhead": lambda plan, _kishu, home: overhead.measure(plan, home),
+    "compression": lambda plan, _kishu, home: compression.measure(plan, home),
 }
 
 
@@ -57,6 +58,8 @@ def _run(arguments: argparse.Namespace) -> tuple[Report, list[verdict.Verdict]]:
         remarks.append(_NO_REDIS)
     if not has_scikit_learn():
         remarks.append("No figures of a RandomForest: scikit-learn is not installed.")
+    if not compression.has_zstandard():
+        remarks.append("No figures of compression: zstandard is not installed.")
     with private_place() as home:
         kishu = _kishu(arguments.kishu, home, remarks)
         sections: list[Section] = []

@@ -196,14 +196,12 @@ class Worker:
             os._exit(_BROKEN)
 
     def _prepare(self, frame: Frame) -> None:
-        """Load what a request needs; a cell does so by itself, but not the expressions evaluated after it."""
+        """Load what a request needs; a cell loads what its code mentions by itself."""
         if self._engine is None:
             return
         kind = frame.head["type"]
         if kind == "execute_request":
             self._engine.prepare()
-            for expression in from_json(frame.parts[3]).get("user_expressions", {}).values():
-                self._engine.watch.note_source(str(expression))
         elif kind in ("complete_request", "inspect_request"):
             self._engine.require(words_of([str(from_json(frame.parts[3]).get("code", ""))]))
         elif kind.startswith("comm_"):

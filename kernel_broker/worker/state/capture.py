@@ -93,11 +93,11 @@ class Capture:
             self._taken.update(dict.fromkeys(unit.labels))
             if not follow or self._everything:
                 continue
-            if unit.anything:
+            onward = self._table.leads_to(label)
+            if onward is None:
                 self._touch_everything()
                 return
-            queue += self._table.labels_of(unit.reach.names)
-            queue += [label_of(uid) for uid in unit.used]
+            queue += onward
 
     def _meant_by(self, label: str) -> list[str]:
         """The definitions that a label stood for, and stands for now."""

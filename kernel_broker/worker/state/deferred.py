@@ -8,7 +8,6 @@ import types
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from kernel_broker.worker.state.definitions import label_of
 from kernel_broker.worker.state.reach import mentioned, of_code
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.units import Stored
@@ -95,31 +94,27 @@ class Deferred:
             self.load(self._reachable(words, ()))
 
     def _reachable(self, names: Iterable[str], always: Iterable[str]) -> set[str] | None:
-        """Names that are reached by code that uses `names`; None for all."""
+        """Labels that are reached by code that uses `names`; None for all."""
         table = self._table()
-        found = set(names)
-        queue = [*table.labels_of(found), *always]
+        queue = [*table.labels_of(names), *always]
         seen: set[str] = set()
         while queue:
             label = queue.pop()
-            unit = table.units.get(label)
-            if unit is None or label in seen:
+            if label in seen:
                 continue
-            if unit.anything:
+            seen.add(label)
+            onward = table.leads_to(label)
+            if onward is None:
                 return None
-            seen.update(unit.labels if not unit.atoms else (label,))
-            found |= unit.reach.names
-            queue += table.labels_of(unit.reach.names)
-            meant = table.meant.get(label)
-            queue += [label_of(uid) for uid in (unit.used if not unit.atoms else (meant,)) if uid is not None]
-        return found
+            queue += onward
+        return seen
 
-    def load(self, names: set[str] | None) -> None:
-        """Load the variables of these names that are not loaded yet; all for None. Raises `StateError`."""
-        self.labels()
-        for name in list(self._waiting):
-            if name in self._waiting and (names is None or name in names):
-                self._bring(self._load(self._waiting[name].label))
+    def load(self, labels: set[str] | None) -> None:
+        """Load the variables of these labels that are not loaded yet; all for None. Raises `StateError`."""
+        for label in self.labels():
+            name = label.partition(":")[2]
+            if name in self._waiting and (labels is None or label in labels):
+                self._bring(self._load(label))
 
     def _bring(self, values: dict[str, Any]) -> None:
         ids = self._table().ids

@@ -129,6 +129,18 @@ class Table:
             if all(label in definitions and uid_in(label) not in alive for label in unit.labels)
         ]
 
+    def leads_to(self, label: str) -> list[str] | None:
+        """Labels of what code stored under a label can reach next; None for whatever there is."""
+        unit = self.units.get(label)
+        if unit is None:
+            return []
+        if unit.atoms:
+            uid = self.meant.get(label)
+            return [label_of(uid)] if uid is not None else []
+        if unit.anything:
+            return None
+        return [*self.labels_of(unit.reach.names), *map(label_of, unit.used)]
+
     def labels_of(self, names: Iterable[str]) -> list[str]:
         """The labels that names in code may stand for."""
         found = []

@@ -33,6 +33,22 @@ class Watch:
             return await original(code_obj, result, async_=async_)
 
         self._wrapper = shell.run_code = run_code
+        self._watch_expressions(shell)
+
+    def _watch_expressions(self, shell: Any) -> None:
+        """See the expressions that a front end has evaluated after a cell."""
+        original = shell.user_expressions
+
+        def user_expressions(expressions: dict[str, str]) -> dict[str, Any]:
+            try:
+                for source in expressions.values():
+                    self.note_source(str(source))
+            except Exception:  # what they need cannot be had from the store now
+                return dict.fromkeys(expressions, shell._user_obj_error())
+            answers: dict[str, Any] = original(expressions)
+            return answers
+
+        shell.user_expressions = user_expressions
 
     def note(self, reach: Reach) -> None:
         """Something ran that reaches this far."""

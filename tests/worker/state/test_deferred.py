@@ -43,6 +43,22 @@ def test_only_what_a_cell_mentions_is_fetched(bench: Bench, tmp_path: Path) -> N
     assert sitting.run("print(small, other.sum(), big[-1])").text == "[1, 2] 300000.0 399999\n"
 
 
+def test_expressions_of_a_front_end_load_what_they_mention_and_change_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    sitting = moved(bench, tmp_path)
+    answer = sitting.run("pass", expressions={"sum": "big.sum()", "change": "small.append(2)", "bad": "1 +"})
+    found = {
+        name: content.get("data", {}).get("text/plain", content["status"])
+        for kind, told in answer.messages
+        if kind == "execute_reply"
+        for name, content in told["user_expressions"].items()
+    }
+    assert found == {"sum": "np.int64(79999800000)", "change": "None", "bad": "error"}
+    sitting.move()
+    assert sitting.run("print(small)").text == "[1, 2]\n"
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -39,7 +39,7 @@ class Commits:
         self._calm.set()
         self._settled = True
         self._failed = False
-        self._unverified = False
+        self._unverified = self._captured = False
         self._given_up = 0
         """Looks at everything that were left for later since the last request."""
 
@@ -77,14 +77,21 @@ class Commits:
         """Send the request's `done`, with what has changed; of `everything`, or what its code could reach."""
         self._begin()
         head["given_up"], self._given_up = self._given_up, 0
-        self._send("done", head, self._engine.capture(self._exchange.put, everything))
+        delta = self._engine.capture(self._exchange.put, everything)
+        self._send("done", head, delta)
+        self._captured = True
+        if delta.lost:
+            self._engine.told()
         self._unverified = True
 
     def verify(self, stop: Stop = never) -> bool:
         """Look at everything again; whether something was found and sent.
 
-        It is left for later when `stop` says so.
+        It is left for later when `stop` says so. Before the first request there is nothing to be found, and
+        what the store has lost is not to be written as lost before the user has heard of it.
         """
+        if not self._captured:
+            return False
         self._begin()
         try:
             delta = self._engine.verify(self._exchange.put, stop)

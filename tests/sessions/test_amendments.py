@@ -24,6 +24,18 @@ StateEngine.capture = capture
 """The quick look sees nothing from now on."""
 
 
+LATER = """
+from kernel_broker.worker.state.engine import StateEngine
+from kernel_broker.worker.state.errors import GivenUp
+def once(verify):
+    def give_up(self, sink, stop):
+        StateEngine.verify = verify
+        raise GivenUp
+    return give_up
+StateEngine.verify = once(StateEngine.verify)
+"""
+"""The next look at everything is given up, as if a request had come."""
+
 FOREVER = iter(int, 1)
 
 
@@ -35,9 +47,13 @@ def wait_for_revision(broker: Broker, session_id: str, revision: int) -> None:
     list(takewhile(lambda _: session(broker, session_id)["revision"] < revision, FOREVER))
 
 
-def amendments(broker: Broker) -> float:
+def metric(broker: Broker, name: str) -> float:
     lines = broker.http.get("/metrics").text.splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("serverless_kernel_amendments_t"))
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"serverless_kernel_{name}"))
+
+
+def amendments(broker: Broker) -> float:
+    return metric(broker, "amendments_t")
 
 
 def test_a_change_that_the_quick_look_misses_is_committed_when_nobody_works(
@@ -51,6 +67,18 @@ def test_a_change_that_the_quick_look_misses_is_committed_when_nobody_works(
     broker.stop(signal.SIGKILL)
     broker.start()
     assert broker.text(session_id, "x") == "'seen'"
+
+
+def test_a_look_at_everything_that_was_cut_short_is_counted(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker(verify_idle=0.001)
+    session_id = broker.create()
+    broker.text(session_id, LATER + "1")
+    list(
+        takewhile(
+            lambda _: broker.text(session_id, "1") and not metric(broker, "verifications_given_up_t"), FOREVER
+        )
+    )
+    assert metric(broker, "verifications_given_up_t") == 1
 
 
 @pytest.mark.parametrize("moment", [0, 0.02, 0.05, 0.1, 0.2])

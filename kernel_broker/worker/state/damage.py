@@ -49,11 +49,9 @@ class Damage:
         pins = [pin_of(it) if isinstance(it, Tombstone) else it for it in self._lost]
         return list(dict.fromkeys(pins))
 
-    def tell(self) -> list[Pin]:
-        """What the user is told now."""
-        pins = self.pins
+    def tell(self) -> None:
+        """The user is told of `pins`."""
         self._lost.clear()
-        return pins
 
     def settle(self, sent: Iterable[str], referred: Collection[str]) -> None:
         """A commit was made that wrote some chunks; those that the state refers to."""

@@ -165,6 +165,10 @@ class StateEngine:
                 pin = Pin("session", type_name(type(error)), reason, self._cell())
                 return Delta(pinned=[pin], new_pins=[pin], failed=True)
 
+    def told(self) -> None:
+        """The user has heard of what was lost."""
+        self._damage.tell()
+
     def verify(self, sink: Sink, stop: Stop = never) -> Delta:
         """The same as `capture` of everything: finds changes that nothing gave a hint of."""
         delta = self.capture(sink, True, stop)
@@ -240,7 +244,7 @@ class StateEngine:
             drop=sorted(set(dropped) - table.chunks.keys()),
             pinned=pinned,
             new_pins=new,
-            lost=self._damage.tell(),
+            lost=self._damage.pins,
             notices=self._maker.take_notices(),
         )
 

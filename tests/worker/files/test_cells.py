@@ -150,6 +150,24 @@ def test_what_a_cell_deletes_after_a_move_stays_deleted(tenant: Tenant) -> None:
     assert tenant.lost == []
 
 
+@pytest.mark.parametrize("way", ["damaged", "missing"])
+def test_a_file_that_the_store_has_lost_is_told_and_can_be_written_again(tenant: Tenant, way: str) -> None:
+    run(tenant, "x = [1]; open('bad', 'w').write('b' * 3_000_000); open('good', 'w').write('g') and None")
+    tenant.move()
+    (name,) = {name for name, data in tenant.chunks.items() if len(data) == 2**20}
+    if way == "missing":
+        del tenant.chunks[name]
+    else:
+        tenant.chunks[name] = b"!" + tenant.chunks[name][1:]
+    told = run(tenant, "import os; print(x, os.listdir())")
+    assert told.text == "[1] ['good']\n"
+    assert "'bad' (file)" in told.done["notices"][0]
+    run(tenant, "open('bad', 'w').write('b' * 3_000_000) and None")
+    tenant.move()
+    assert run(tenant, "print(os.path.getsize('bad'), open('good').read())").text == "3000000 g\n"
+    assert tenant.lost == []
+
+
 def test_a_state_that_has_lost_its_manifest_is_no_fresh_one(tenant: Tenant) -> None:
     run(tenant, "x = 1; open('a', 'w').write('x') and None")
     tenant.move()

@@ -87,6 +87,30 @@ def test_what_is_lost_is_told_once_with_the_way_back(bench: Bench, tmp_path: Pat
     assert not sitting.run("keep").done["notices"]
 
 
+def test_what_is_lost_is_not_stored_as_lost_before_it_was_told(bench: Bench, tmp_path: Path) -> None:
+    text = "x" * 20_000
+    cell = f"{ROWS}\nclass K:\n    '{text}'\nk = K()"
+    sitting = harmed(bench, tmp_path, [cell], "v:rows", "missing")
+    harm(sitting, chunks_of(sitting, "d:1"), "missing")
+    sitting.request("complete_request", {"code": "ro", "cursor_pos": 2})
+    sitting.verify()
+    sitting.await_verified()
+    sitting.move()
+    (notice,) = sitting.run("1").done["notices"]
+    assert "'rows' (list)" in notice and "'K' (type)" in notice
+
+
+def test_what_is_found_lost_between_cells_is_told_by_the_next(bench: Bench, tmp_path: Path) -> None:
+    cell = "import numpy as np; big = np.arange(400_000); small = [1]"
+    sitting = harmed(bench, tmp_path, [cell], "v:big", "missing")
+    assert not sitting.run("small.append(2)").done["notices"]
+    sitting.request("inspect_request", {"code": "big", "cursor_pos": 3, "detail_level": 0})
+    sitting.verify()
+    sitting.await_amendment()
+    assert "'big' (numpy.ndarray)" in sitting.run("1").done["notices"][0]
+    assert not sitting.run("1").done["notices"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_late_variable_is_lost_when_it_is_mentioned(bench: Bench, tmp_path: Path, way: str) -> None:
     cell = "import numpy as np; big = np.arange(400_000); other = np.ones(300_000); small = [1]"

@@ -109,7 +109,7 @@ class Capture:
     def _is_unchanged(self, unit: Unit) -> bool:
         """Whether it is as it was, and there is no need to write it to see that."""
         first = unit.labels[0]
-        if len(unit.labels) > 1:
+        if len(unit.labels) > 1 or unit.used & self._definitions.ended:
             return False
         if first in self._steady and first not in self._present.bound and not self._everything:
             return True

@@ -115,10 +115,14 @@ def _is_method(function: types.FunctionType) -> bool:
 
 
 def fingerprint(function: types.FunctionType) -> Any:
-    """What makes a plain function what it is, to be compared; None if it is not plain."""
-    if not is_plain(function):
-        return None
-    keywords = tuple((function.__kwdefaults__ or {}).items())
-    notes = tuple((name, id(value)) for name, value in function.__annotations__.items())
+    """What makes a plain function what it is, to be compared; None if something in it may change unseen."""
+    notes = function.__annotations__
     names = (function.__name__, function.__qualname__, function.__module__, function.__doc__)
-    return function.__code__, function.__defaults__, keywords, names, notes
+    if not is_plain(function) or not all(type(it) in (str, type(None)) for it in names):
+        return None
+    if not all(type(it) in _CONSTANTS or issubclass(type(it), type) for it in notes.values()):
+        return None
+    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    exact = [(type(it), repr(it) if type(it) in (float, complex) else it) for it in defaults]
+    keywords = (len(function.__defaults__ or ()), *(function.__kwdefaults__ or {}))
+    return function.__code__, exact, keywords, names, [(name, id(it)) for name, it in notes.items()]

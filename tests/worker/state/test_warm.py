@@ -39,6 +39,18 @@ PROGRAMS = {
         "print(l, r())",
         "[1] None\n",
     ),
+    "defaults that are equal, but not the same": (
+        "def f(x=0, *, k=1.0): return x, k\ndef g(x=0.0): return x",
+        "f.__defaults__, f.__kwdefaults__ = (False,), {'k': 1}; g.__defaults__ = (-0.0,)",
+        "print(f(), g())",
+        "(False, 1) -0.0\n",
+    ),
+    "an annotation that changes": (
+        "def f(x: [1]): pass",
+        "f.__annotations__['x'].append(2)",
+        "print(f.__annotations__)",
+        "{'x': [1, 2]}\n",
+    ),
     "a bound method of a builtin": ("l = []; add = l.append", "add(3)", "print(l)", "[3]\n"),
     "what repr does": (
         "l = []\nclass A:\n    def __repr__(self): l.append(1); return 'A'\na = A()",

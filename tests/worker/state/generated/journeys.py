@@ -18,6 +18,8 @@ _VARYING = re.compile(
     r"0x[0-9a-f]+|^(CPU times|Wall time|time):? .*$|^.* per loop .*$|/ipykernel_\d+/", re.MULTILINE
 )
 
+_AGAIN = "python tests/worker/state/generated/run.py --only"
+
 _SHRINKING = 60.0
 """Seconds to make a program smaller."""
 
@@ -94,14 +96,16 @@ class Lab:
         self.moves += 1
         return self._nursery.leg(stored, cells, refused)
 
-    def report(self, program: Sitting, known: str = "") -> str:
-        """The failure of the smallest program that has it; as it is, if the difference is given."""
+    def report(self, program: Sitting, found: str, raw: bool) -> str:
+        """A failure, and the smallest program that has it, or, if `raw`, the program as it is."""
         thorough, self.thorough = self.thorough, True  # a smaller program has dice of its own
-        smallest = program if known else self._shrink(program)
-        text = "\n# --\n".join(smallest.cells)
-        found = known or self.difference(smallest)
+        smallest = program if raw else self._shrink(program)
+        again = "" if raw else self.difference(smallest)
         self.thorough = thorough
-        return f"=== {program.seed}: run.py --only {program.seed}\n{text}\n--- {found}\n"
+        if not (raw or again):
+            found += "\n(but not when it was tried again)"
+        text = "\n# --\n".join(smallest.cells)
+        return f"=== {program.seed}: {_AGAIN} {program.seed}\n{text}\n--- {again or found}\n"
 
     def _shrink(self, program: Sitting) -> Sitting:
         cut, ends = True, time.monotonic() + _SHRINKING

@@ -8,6 +8,7 @@ import gc
 import io
 import os
 import pickle
+import random
 import resource
 import signal
 import sys
@@ -25,7 +26,10 @@ from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.state.engine import Delta, StateEngine
 
 KEY = bytes(range(32))
-_SECONDS = 10
+_SECONDS = 5
+"""Of computing, for all cells of a process: a program that does not end is left out."""
+
+_WAIT = 60
 _MEMORY = 4 * 2**30
 
 
@@ -70,6 +74,12 @@ class Leg:
     failure: str = ""
 
 
+def _tell_where(*_: Any) -> NoReturn:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_SECONDS)
+    raise TimeoutError(f"nothing happened for {_WAIT} s")
+
+
 class Nursery:
     """Made in a process without threads; every leg is a fork of it."""
 
@@ -112,7 +122,10 @@ class Nursery:
         self, into: int, stored: Stored | None, cells: Sequence[str], refused: Sequence[bool]
     ) -> NoReturn:
         try:
-            signal.alarm(_SECONDS)
+            signal.signal(signal.SIGALRM, _tell_where)
+            signal.alarm(_WAIT)
+            resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS + 1))
+            random.seed(0)  # a fork has a seed of its own
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
             null = os.open(os.devnull, os.O_RDWR)
             for number in (0, 1, 2):

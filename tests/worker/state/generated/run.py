@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
         difference = lab.difference(program)
         if difference:
             failures += 1
-            print(lab.report(program, difference if options.raw else ""), flush=True)
+            print(lab.report(program, difference, options.raw), flush=True)
             if failures == options.failures:
                 break
     seconds = time.monotonic() - began

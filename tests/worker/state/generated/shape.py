@@ -157,7 +157,7 @@ class _Writer:
         self._out.append("here" if x.__globals__ is self._shell.user_ns else "elsewhere")
         for cell in x.__closure__ or ():
             self.walk(cell)
-        self.all(x.__defaults__, x.__kwdefaults__, x.__doc__, x.__dict__)
+        self.all(x.__defaults__, x.__kwdefaults__, x.__doc__, x.__dict__, x.__annotations__)
 
     def code(self, code: types.CodeType) -> None:
         self._out.append(digest_of(code))

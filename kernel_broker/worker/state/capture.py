@@ -7,6 +7,7 @@ from kernel_broker.worker.state.chunks import Chunks
 from kernel_broker.worker.state.definitions import Definitions, fingerprint, is_definition, label_of, uid_in
 from kernel_broker.worker.state.draft import Draft, Group
 from kernel_broker.worker.state.graph import Dumped, GraphWriter
+from kernel_broker.worker.state.kin import Kin
 from kernel_broker.worker.state.merging import merge, untie
 from kernel_broker.worker.state.packing import is_small, pack, plan_atoms
 from kernel_broker.worker.state.present import Present
@@ -54,9 +55,11 @@ class Capture:
             self._touch([*self._table.labels_of(reach.names), *always])
             self._touch(restless, follow=False)
         self._waiting = pack(self._draft, self._waiting)
+        kin = Kin(self._draft)
         while self._waiting:
             group = self._waiting.pop()
-            self._follow(self._draft.dump(group))
+            other = kin.of(group)
+            self._follow(self._draft.dump(group) if other is None else self._draft.join(group, other))
 
     def _left_by_ended(self) -> list[str]:
         """Labels of definitions that ended, and of what referred to them (by weak references, maybe)."""

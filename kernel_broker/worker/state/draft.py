@@ -46,6 +46,17 @@ class Draft:
         self.dumps[group] = dumped
         return dumped
 
+    def join(self, group: Group, other: Group) -> Dumped:
+        """Add a group to the dump of another one."""
+        whole = other + group
+        dumped = self.dumps.pop(other)
+        try:
+            dumped.extend(self.root(label) for label in group)
+        except BaseException:
+            return self.dump(whole)
+        self.dumps[whole] = dumped
+        return dumped
+
     def dump_together(self, groups: Iterable[Group]) -> None:
         """Dump groups as one, the definitions first."""
         labels: list[str] = []

@@ -44,23 +44,60 @@ class Root:
 class Dumped:
     """The bytes of a graph, what it lost, and what it needs."""
 
-    stream: memoryview
-    blobs: list[memoryview]
-    buffers: list[pickle.PickleBuffer]
+    _pickler: StatePickler
+    _file: io.BytesIO
     losses: list[tuple[Loss, int | None]]
-    modules: set[str]
-    used: dict[str, Any]
-    """Definitions that it refers to."""
-    reach: Reach
-    memo: Callable[[], dict[int, tuple[int, Any]]]
-    """Every object in it, by id; costs time."""
-    known: int
-    """About how many bytes that takes."""
+
+    @property
+    def stream(self) -> memoryview:
+        """What was written, without the large buffers."""
+        return self._file.getbuffer()
+
+    @property
+    def blobs(self) -> list[memoryview]:
+        """Large buffers that the stream refers to."""
+        return self._pickler.blobs
+
+    @property
+    def buffers(self) -> list[pickle.PickleBuffer]:
+        """Buffers that pickle left out of the stream."""
+        return self._pickler.buffers
+
+    @property
+    def modules(self) -> set[str]:
+        """Modules that it needs."""
+        return self._pickler.modules
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """Definitions that it refers to."""
+        return self._pickler.used
+
+    @property
+    def reach(self) -> Reach:
+        """What code in it can reach."""
+        return self._pickler.reach
+
+    def memo(self) -> dict[int, tuple[int, Any]]:
+        """Every object in it, by id; costs time."""
+        found: dict[int, tuple[int, Any]] = self._pickler.memo.copy()
+        return found
+
+    @property
+    def known(self) -> int:
+        """About how many bytes the memo takes."""
+        return sys.getsizeof(self._pickler)
 
     @property
     def size(self) -> int:
         """Bytes, all told."""
         return len(self.stream) + sum(map(len, self.blobs)) + sum(it.raw().nbytes for it in self.buffers)
+
+    def extend(self, roots: Iterable[Root]) -> None:
+        """Add roots. What this raises leaves a dump that is of no use."""
+        for root in roots:
+            self._pickler.losses.root, self._pickler.losses.label = root.name, root.label
+            self._pickler.dump(root.value)
 
 
 @dataclass
@@ -159,17 +196,7 @@ class GraphWriter:
         for root in roots:
             log.root, log.label = root.name, root.label
             pickler.dump(root.value)
-        return Dumped(
-            file.getbuffer(),
-            pickler.blobs,
-            pickler.buffers,
-            log.losses,
-            pickler.modules,
-            pickler.used,
-            pickler.reach,
-            pickler.memo.copy,
-            sys.getsizeof(pickler),
-        )
+        return Dumped(pickler, file, log.losses)
 
 
 @contextmanager

@@ -61,7 +61,8 @@ class Sharing:
             objects = _objects(*groups[number])
             held.append(objects)
             for key in objects.keys() & owners.keys():
-                if key not in self._seeds and self._matters(objects[key][1]):
+                apart = _root(parents, owners[key]) != _root(parents, number)
+                if apart and key not in self._seeds and self._matters(objects[key][1]):
                     _join(parents, owners[key], number)
             if number != large[-1]:
                 owners.update(dict.fromkeys(objects, number))

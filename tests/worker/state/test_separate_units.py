@@ -1,6 +1,7 @@
 """What shares nothing is stored apart, so that a change of one does not look at the other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy
 import pandas
@@ -9,6 +10,7 @@ from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
 from kernel_broker.worker.state.engine import StateEngine
+from kernel_broker.worker.state.graph import Dumped, GraphWriter, Root
 from kernel_broker.worker.state.reach import NOWHERE
 from kernel_broker.worker.state.units import Unit
 
@@ -92,3 +94,22 @@ def test_only_who_keeps_the_namespace_may_change_all_of_it_in_any_cell(
     assert engine._holders.any_after(NOWHERE)
     run(shell, engine, "kept = None; globals()['y'] = 3")
     assert not engine._holders.any_after(NOWHERE)
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_what_belongs_to_much_is_not_written_twice(
+    shell: InteractiveShell, engine: StateEngine, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[list[str]] = []
+    attempt = GraphWriter._attempt
+
+    def note(writer: GraphWriter, roots: Sequence[Root], *rest: Any, **more: Any) -> Dumped:
+        written.append([root.label for root in roots])
+        return attempt(writer, roots, *rest, **more)
+
+    monkeypatch.setattr(GraphWriter, "_attempt", note)
+    parts = ["import matplotlib.pyplot as plt", "figure, axes = plt.subplots(2, 2); ax = axes[0, 0]"]
+    for part in ["\n".join(parts)] if cells == 1 else parts:
+        units = run(shell, engine, f"{part}\nplt.close('all')")
+    assert units["v:figure"] is units["v:axes"] is units["v:ax"]
+    assert len([labels for labels in written if {"v:figure", "v:axes", "v:ax"} & {*labels}]) == 1

@@ -23,7 +23,6 @@ from kernel_broker.worker.state.pickling.losses import Loss, because, type_name
 from kernel_broker.worker.state.present import Present, held
 from kernel_broker.worker.state.providers.registry import COLLECTED, Registry
 from kernel_broker.worker.state.recompute.maker import Maker
-from kernel_broker.worker.state.recompute.recorder import Happening
 from kernel_broker.worker.state.restore import Restore
 from kernel_broker.worker.state.table import Table, may_leave_unused, without
 from kernel_broker.worker.state.watch import Watch
@@ -199,8 +198,7 @@ class StateEngine:
         """Know an object as what a variable stood for before it was lost, made by that cell."""
         table, label = self._committed, "v:" + name
         table.ids[label] = id(value)
-        unit = table.units.get(label)
-        for other in unit.labels if unit is not None else ():
+        for other in table.units[label].labels if label in table.units else ():
             self._cells[(id(value), other.partition(":")[2])] = cell
 
     def _capture(self, sink: Sink, everything: bool, stop: Stop) -> Delta:
@@ -210,8 +208,7 @@ class StateEngine:
         everything = beside or self.settled is None or bool(self._damage.pins)
         table = before.successor()
         absent = self._deferred.labels()
-        values = self._namespace.values() | self._registry.values()
-        present = Present(values, table, self._definitions)
+        present = Present(self._namespace.values() | self._registry.values(), table, self._definitions)
         steady = self._registry.labels(steady=True)
         capture = Capture(table, present, self._writer, self._definitions, steady, absent)
         chunks = Chunks(self._key, before.chunks, sink, self._damage.chunks)
@@ -227,12 +224,8 @@ class StateEngine:
         self._definitions.forget(uid_in(label) for unit in idle for label in unit.labels)
         gone, come = without(gone, come, idle)
         put, delete = table.pages.change(gone, come)
-        settled, self._pending = self.settled is not None, table
-        if self._maker.is_on:
-            watch, alone = self.watch, not beside
-            self._maker.record(
-                Happening(before, table, self._cell(), watch.ran, watch.reach(), alone, settled, always)
-            )
+        self._maker.record(before, table, always, alone=not beside)
+        self._pending = table
         dropped += self._look_at_files(table, chunks)
         put |= self._sundries(table, delete)
         pinned, new = self._pins(table)

@@ -64,6 +64,10 @@ MADE = {
         ["import socket\nkey = lambda it: it\ns = socket.socket(); print('made')"],
         "print(s.fileno() > 0)", "True\n", "s", (1,),
     ),
+    "in an environment of its own": (
+        ["import os, socket\nos.environ['WHERE'] = 'here'", "s = socket.socket()"],
+        "print(s.fileno() > 0)", "True\n", "s", (2,),
+    ),
     "one whose first name is gone": (
         ["import socket\ns = socket.socket(); kept = s", "s = None"],
         "print(kept.fileno() > 0, s)", "True None\n", "kept", (1,),
@@ -94,6 +98,29 @@ def test_each_move_goes_on_where_the_last_one_ended(sitting: Sitting) -> None:
         assert answer.text == f"{expected}\n"
         assert answer.done["notices"] == [again("g", *range(1, expected + 2))]
         assert answer.done["pinned"][0]["cell"] == 1
+
+
+def test_a_long_story_is_told_in_short(sitting: Sitting) -> None:
+    sitting.run("g = (n for n in range(99))")
+    for _ in range(8):
+        sitting.run("next(g);")
+    sitting.move()
+    answer = sitting.run("print(next(g))")
+    assert answer.text == "8\n"
+    assert answer.done["notices"][0].endswith("cells [1], [2], [3], [4], [5], [6], …, [9].")
+
+
+def test_what_a_cell_used_together_stays_together(sitting: Sitting) -> None:
+    sitting.run("g = (n for n in range(9))")
+    sitting.run("h = (n for n in 'abc')")
+    sitting.run("pair = next(g), next(h)")
+    sitting.move()
+    answer = sitting.run("print(next(g))")
+    assert answer.text == "1\n"
+    assert {pin["name"] for pin in answer.done["pinned"]} == {"g", "h"}
+    assert sitting.run("print(next(h))").text == "b\n"
+    sitting.move()
+    assert sitting.run("print(next(h), next(g), pair)").text == "c 2 (0, 'a')\n"
 
 
 def test_what_hangs_together_is_made_together_and_in_order(sitting: Sitting) -> None:
@@ -139,6 +166,16 @@ REFUSED = {
         ["import os, socket", "s = socket.socket()", "os.environ['WHERE'] = 'elsewhere'"],
         "its inputs have changed since cell [2]: environ",
     ),
+    "the environment changed again": (
+        ["import os, socket\nos.environ['WHERE'] = 'here'", "s = socket.socket()",
+         "os.environ['WHERE'] = 'elsewhere'"],
+        "its inputs have changed since cell [2]: environ",
+    ),
+    "what it once read was different later": (
+        ["scale = [1]\ndef totals():\n    total = 0\n    while True: total += scale[0]; yield total",
+         "s = totals()", "scale[0] = 5", "next(s);", "scale[0] = 1"],
+        "its inputs have changed since cell [4]: 'scale'",
+    ),
     "it changes another variable": (
         ["log = []", "import socket\nlog.append(1); s = socket.socket()", "log.clear()"],
         "running cell [2] again changes 'log'",
@@ -163,6 +200,16 @@ REFUSED = {
         ["import os, socket\nopen('there', 'w').close()", "s = [socket.socket() for _ in os.scandir('.')][0]",
          "os.remove('there')"],
         "running its cells again raised IndexError: list index out of range",
+    ),
+    "it would not be made": (
+        ["import os, socket\nopen('there', 'w').close()", "if os.path.exists('there'): s = socket.socket()",
+         "os.remove('there')"],
+        "running its cells again does not make 's'",
+    ),
+    "something else would be made": (
+        ["import os, socket\nopen('there', 'w').close()",
+         "s = socket.socket() if os.path.exists('there') else 5", "os.remove('there')"],
+        "running its cells again makes 's' a int",
     ),
     "its cell failed then": (["import socket\ns = socket.socket(); 1 / 0"], "cell [1] failed"),
     "a cell that used it failed": (
@@ -320,6 +367,36 @@ def test_a_state_gone_back_to_has_the_stories_of_its_time(sitting: Sitting) -> N
     sitting.move()
     sitting.entries, sitting.chunks = then, chunks
     assert sitting.run("print(next(g))").text == "1\n"
+
+
+def test_a_rehearsal_does_not_touch_what_the_session_has_open(sitting: Sitting) -> None:
+    open_it = "import os, socket; os.dup2(os.open('lines', os.O_RDONLY), 77);"
+    sitting.run("with open('lines', 'w') as f: f.write('one two')\ndel f")
+    sitting.run(open_it)
+    sitting.run("os.read(77, 3); s = socket.socket()")
+    sitting.move()
+    sitting.run(open_it)
+    why = "(not made again: running its cells again raised OSError: [Errno 9] Bad file descriptor)"
+    assert (sitting.run("s.fileno()").error or "").endswith(why)
+    assert sitting.run("print(os.read(77, 3))").text == "b'one'\n"
+
+
+def test_a_message_of_the_front_end_may_reach_it(sitting: Sitting) -> None:
+    sitting.run("import comm, socket\ns = socket.socket(); kept = [s]")
+    sitting.run("c = comm.create_comm(target_name='t', comm_id='c1')\nc.on_msg(lambda _: kept[0].fileno())")
+    sitting.request("comm_msg", {"comm_id": "c1", "data": {}})
+    sitting.move()
+    why = "(not made again: cell [2] ran beside code that may reach it unasked)"
+    assert (sitting.run("s.fileno()").error or "").endswith(why)
+
+
+def test_of_what_cannot_be_told_no_source_is_kept(sitting: Sitting) -> None:
+    sitting.run("import socket; s = socket.socket(); note = 'a word'")
+    assert b"a word" in sitting.entries["env/recompute"]
+    sitting.run("exec('s')")
+    assert b"a word" not in sitting.entries["env/recompute"]
+    sitting.run("del s")
+    assert "env/recompute" not in sitting.entries
 
 
 def test_nothing_is_left_of_a_rehearsal(sitting: Sitting) -> None:

@@ -19,6 +19,9 @@ from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.tombstone import Tombstone, explain, pin_of
 from kernel_broker.worker.state.watch import Watch
 
+_NAMED = 8
+"""Cells that a notice names at most."""
+
 
 class Engine(Protocol):
     """What is asked of the state engine."""
@@ -57,15 +60,16 @@ class Maker:
         self._notices: list[str] = []
         switch.on_begin, switch.on_end = self._before, self._recorder.cell_ends
 
-    @property
-    def is_on(self) -> bool:
-        """Whether it is to be told what happens."""
-        return self._switch.is_on
-
-    def record(self, happening: Happening) -> None:
+    def record(self, before: Table, after: Table, unasked: list[str], alone: bool) -> None:
         """Write down what has happened since the last commit. Never raises: what fails is forgotten."""
+        if not self._switch.is_on:
+            return
+        settled = self._engine.settled is not None
+        watch, cell = self._engine.watch, self._shell.execution_count - 1 or None
         try:
-            self._recorder.record(happening)
+            self._recorder.record(
+                Happening(before, after, cell, watch.ran, watch.reach(), alone, settled, unasked)
+            )
         except Exception:
             self._switch.book.clear()
 
@@ -188,6 +192,8 @@ class Maker:
             self._switch.book.living[id(values[name])] = story
         self._engine.watch.note(Reach(frozenset(name for name, _ in lost)))
         cells = [f"[{step.cell}]" for step in story.ordered]
+        if len(cells) > _NAMED:
+            cells[_NAMED - 2 : -1] = ["…"]
         told = f"cell {cells[0]}" if len(cells) == 1 else f"cells {', '.join(cells)}"
         self._notices += [
             f"Serverless Python: '{name}' was made again by re-running {told}." for name, _ in lost

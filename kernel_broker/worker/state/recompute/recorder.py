@@ -94,7 +94,7 @@ class Recorder:
         text, obstacle = self._what_ran(it)
         stories, hindered = self._touched(it, text)
         if new or stories:
-            obstacle = obstacle or hindered or _denied(new) or (_UNASKED if _is_reached_unasked(it) else "")
+            obstacle = hindered or obstacle or _denied(new) or (_UNASKED if _is_reached_unasked(it) else "")
             step = self._step(it, text, obstacle, stories)
             story = self.book.join(stories)
             story.add(step)
@@ -121,20 +121,12 @@ class Recorder:
         """The stories of what could be reached by what ran; an obstacle, if not by the cell's own code."""
         told = self._told(it.before)
         everything = list({id(story): story for found in told.values() for story in found}.values())
-        hooks = reach(it.before, (), it.unasked)
-        if not everything or not (it.ran or it.alone):
-            return [], ""
-        if hooks is None or not hooks.isdisjoint(told):
-            return everything, _UNASKED
-        if not it.ran:
-            return [], ""
-        labels = (
-            None
-            if it.seen.anything or not it.alone
-            else reach(it.before, text.mentions if text else it.seen.names)
-        )
+        if not it.ran:  # a message of a front end's, or a look at everything
+            return (everything, _UNASKED) if it.alone and _is_reached_unasked(it) else ([], "")
+        blind = it.seen.anything or not it.alone
+        labels = None if blind else reach(it.before, text.mentions if text is not None else it.seen.names)
         if labels is None:
-            return everything, "may reach more than its text tells"
+            return everything, "" if blind else "may reach more than its text tells"
         found = [story for label in labels for story in told.get(label, ())]
         return list({id(story): story for story in found}.values()), ""
 

@@ -17,9 +17,10 @@ from kernel_broker.worker.state.delta import Delta, Pin
 from kernel_broker.worker.state.errors import GivenUp, TooLarge
 from kernel_broker.worker.state.holders import Holders
 from kernel_broker.worker.state.libraries import versions
-from kernel_broker.worker.state.namespace import Namespace
+from kernel_broker.worker.state.namespace import Namespace, name_of
 from kernel_broker.worker.state.pickling.live import LiveObjects
-from kernel_broker.worker.state.pickling.losses import Loss, because, type_name
+from kernel_broker.worker.state.pickling.losses import because, type_name
+from kernel_broker.worker.state.pinned import Pinned
 from kernel_broker.worker.state.present import Present, held
 from kernel_broker.worker.state.providers.registry import COLLECTED, Registry
 from kernel_broker.worker.state.recompute.maker import Maker
@@ -47,9 +48,9 @@ class StateEngine:
         self._registry = Registry(shell, self._calm)
         self._namespace = Namespace(shell, self._registry.history)
         self._definitions = Definitions(shell.user_ns)
-        self._writer = graph.GraphWriter(self._live, self._definitions, self._cell_of)
+        self._pinned = Pinned(self._cell)
+        self._writer = graph.GraphWriter(self._live, self._definitions, self._pinned.cell_of)
         self._committed = self._pending = Table()
-        self._cells: dict[tuple[int, str], int | None] = {}
         self._holders = Holders(shell, self._live)
         self._restless = False
         self._damage = Damage()
@@ -198,8 +199,8 @@ class StateEngine:
         """Know an object as what a variable stood for before it was lost, made by that cell."""
         table, label = self._committed, "v:" + name
         table.ids[label] = id(value)
-        for other in table.units[label].labels if label in table.units else ():
-            self._cells[(id(value), other.partition(":")[2])] = cell
+        unit = table.units.get(label)
+        self._pinned.know(value, map(name_of, unit.labels if unit is not None else ()), cell)
 
     def _capture(self, sink: Sink, everything: bool, stop: Stop) -> Delta:
         before = self._committed
@@ -277,23 +278,11 @@ class StateEngine:
     def _cell(self) -> int | None:
         return self._shell.execution_count - 1 or None
 
-    def _cell_of(self, loss: Loss) -> int | None:
-        """The cell that made a lost object: the one after which it was first seen."""
-        return self._cells.get((loss.key, loss.name), self._cell())
-
     def _pins(self, table: Table) -> tuple[list[Pin], list[Pin]]:
-        losses = [item for unit in table.losses.values() for item in unit.losses]
-        known, self._cells = self._cells, {(loss.key, loss.name): cell for loss, cell in losses}
-        pinned, new = list(self._registry.failures), list(self._registry.failures)
-        if self._files is not None:
-            pinned += self._files.pins
-            new += self._files.new_pins
-        for loss, cell in losses:
-            pin = Pin(loss.name, loss.type, loss.reason, cell)
-            pinned.append(pin)
-            if (loss.key, loss.name) not in known:
-                new.append(pin)
-        return pinned, new
+        pinned, new = self._pinned.of(table.losses.values())
+        more = self._files.pins if self._files is not None else []
+        fresh = self._files.new_pins if self._files is not None else []
+        return [*self._registry.failures, *more, *pinned], [*self._registry.failures, *fresh, *new]
 
 
 def _tag(sealed: bytes) -> str:

@@ -29,7 +29,7 @@ class StandIn:
         return f"<{self.label.partition(':')[2]}: not loaded yet>"
 
 
-_DATA = ("numpy.", "pandas.", "scipy.sparse.", "polars.", "pyarrow.")
+_DATA = ("numpy.", "pandas.", "scipy.sparse.", "polars.", "pyarrow.", "torch.Tensor")
 _CONTAINERS = frozenset({"list", "dict", "set", "tuple", "frozenset", "str", "bytes", "bytearray"})
 
 

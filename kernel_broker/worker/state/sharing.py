@@ -25,6 +25,7 @@ _IMMATERIAL = ATOMS | {
 """Types whose instances are never told apart by who they are."""
 
 _TYPE_VARIABLES = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
+_TORCH_CONSTANTS = frozenset({"dtype", "layout", "device", "memory_format", "Size"})
 _LITTLE = 2**17
 """Of a dump that has and knows no more than so much, it is cheap to tell what others may refer to."""
 
@@ -84,7 +85,7 @@ class Sharing:
             return len(item) > 0
         if kind is types.ModuleType:
             return getattr(item, "__spec__", None) is None
-        return not (_is_numpy_constant(kind) or _is_librarys(item))
+        return not (_is_numpy_constant(kind) or _is_torch_constant(kind) or _is_librarys(item))
 
 
 def _is_librarys(item: Any) -> bool:
@@ -99,6 +100,10 @@ def _is_numpy_constant(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "numpy" and (
         kind.__name__ == "ufunc" or kind.__name__.endswith("DType") or kind.__name__ == "dtype"
     )
+
+
+def _is_torch_constant(kind: type) -> bool:
+    return kind.__module__ == "torch" and kind.__name__ in _TORCH_CONSTANTS
 
 
 def _objects(roots: Sequence[Root], dumped: Dumped) -> dict[int, tuple[int, Any]]:

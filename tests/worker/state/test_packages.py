@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.state_lab import Bench, Sitting
-from kernel_broker.worker.state.pickling import packages
+from kernel_broker.worker.state.pickling import tensors
 
 
 def test_a_parsed_tree_is_lost_alone(bench: Bench, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ class Tensor:
 
 
 def test_a_tensor_on_a_device_comes_back_on_the_host_where_there_is_no_device() -> None:
-    make, (host, device, gradient) = packages.reduce_tensor(None, Tensor())
+    make, (host, device, gradient) = tensors.reduce_on_device(Tensor())
     assert device == "cuda:0" and gradient
     assert make(host, device, gradient) is host and host.gradient
     host.has_device = True

@@ -42,13 +42,20 @@ def _memory(array: Any) -> memoryview:
 
 def _owner(numpy: Any, array: Any) -> Any:
     """The contiguous array whose memory this one shows, itself if none, None if it is no array's."""
-    owner = _root(numpy, array)
-    if owner.base is not None or not (owner.flags.c_contiguous or owner.flags.f_contiguous):
-        return None
-    return owner if not owner.dtype.hasobject else None
+    owner = root(numpy, array)
+    return owner if owner.base is None and is_owner(owner) else None
 
 
-def _root(numpy: Any, array: Any) -> Any:
+def is_owner(array: Any) -> bool:
+    """Whether an array has its memory, or that of a file, to itself, and all of it in one piece."""
+    numpy: Any = sys.modules["numpy"]
+    whole = array.flags.c_contiguous or array.flags.f_contiguous
+    is_map = type(array) is numpy.memmap and not isinstance(array.base, numpy.ndarray)
+    return bool(whole) and not array.dtype.hasobject and (array.base is None or is_map)
+
+
+def root(numpy: Any, array: Any) -> Any:
+    """The array at the end of a chain of views."""
     while True:
         base = array.base
         if type(base).__name__ == "DummyArray":  # between an array and what `as_strided` made of it
@@ -70,7 +77,7 @@ def _reduce_scattered(numpy: Any, array: Any) -> Any:
 def _reduce_objects(numpy: Any, array: Any) -> Any:
     if array.dtype.fields is not None or array.dtype.subdtype is not None:
         return NotImplemented
-    owner = _root(numpy, array)
+    owner = root(numpy, array)
     contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
     if owner is not array and owner.dtype == array.dtype and owner.base is None and contiguous and owner.size:
         arguments = (array.dtype, array.shape, array.strides, _offset(array, owner), array.flags.writeable)
@@ -103,7 +110,7 @@ def new_view(
     """A view of the memory of `owner`."""
     import numpy
 
-    with _writeable(owner):
+    with unlocked(owner):
         view = numpy.ndarray(shape, dtype, owner if owner.flags.c_contiguous else owner.T, offset, strides)
     if not writeable:
         view.flags.writeable = False
@@ -111,7 +118,7 @@ def new_view(
 
 
 @contextlib.contextmanager
-def _writeable(owner: Any) -> Iterator[None]:
+def unlocked(owner: Any) -> Iterator[None]:
     """A view made while its owner could be written stays writeable after the owner is locked."""
     locked = not owner.flags.writeable and owner.base is None
     if locked:

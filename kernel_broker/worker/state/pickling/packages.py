@@ -79,20 +79,3 @@ def reduce_mapped_state(pickler: Any, state: Any) -> Any:
     if find_home(state.class_) is None:
         return pickler.losses.tombstone(state, _REGISTERED)
     return NotImplemented
-
-
-def reduce_tensor(_pickler: Any, tensor: Any) -> Any:
-    """A tensor in the memory of a device as one in that of the host, with where it was."""
-    if tensor.device.type == "cpu":
-        return NotImplemented
-    arguments = (tensor.detach().cpu(), str(tensor.device), tensor.requires_grad and tensor.is_leaf)
-    return tensor_on, arguments
-
-
-def tensor_on(host: Any, device: str, gradient: bool) -> Any:
-    """On its device again, if there is one; else on the host."""
-    try:
-        placed = host.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        placed = host
-    return placed.requires_grad_() if gradient else placed

@@ -33,6 +33,8 @@ class Context:
     reducers: dict[type, Any] = field(default_factory=dict)
     plain: set[type] = field(default_factory=set)
     """Types whose instances need no look."""
+    found: dict[Any, Any] = field(default_factory=dict)
+    """What reducers searched the process for."""
 
 
 class BlobMark:
@@ -123,6 +125,13 @@ class StatePickler(pickle.Pickler):
         """Leave a large buffer out of the stream; what stands for it there."""
         self.blobs.append(memory)
         return BlobMark(len(self.blobs) - 1)
+
+    def once(self, search: Callable[[], Any]) -> Any:
+        """What a search of the process finds, made once for all dumps of the capture."""
+        found = self._context.found
+        if search not in found:
+            found[search] = search()
+        return found[search]
 
     def own_cell(self, cell: Any) -> bool:
         """Whether the caller is the first to reach a cell, and so brings its contents."""

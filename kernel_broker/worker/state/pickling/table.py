@@ -28,13 +28,16 @@ from kernel_broker.worker.state.pickling import (
     foreign,
     frames,
     functions,
+    models,
     modules,
     originals,
     packages,
     plots,
     sentinels,
     stdlib,
+    storages,
     tables,
+    tensors,
     traits,
     views,
 )
@@ -47,6 +50,8 @@ def _reduce_property(_pickler: Any, found: property) -> Any:
 
 
 def _reduce_function(pickler: Any, found: Any) -> Any:
+    if "_torchdynamo_orig_callable" in vars(found):
+        return models.reduce_compiled(pickler, found)
     return originals.reduce_original(found) or functions.reduce_function(pickler, found)
 
 
@@ -128,7 +133,7 @@ BASES: dict[type, Reducer] = {
 """Reducers of instances of these types and of all derived from them."""
 
 NAMED: dict[str, Reducer] = {
-    "numpy.ndarray": arrays.reduce_array,
+    "numpy.ndarray": storages.reduce_array,
     "numpy.memmap": arrays.reduce_memory_map,
     "pandas._libs.internals.BlockValuesRefs": frames.reduce_references,
     "pandas.core.internals.managers.SingleBlockManager": frames.reduce_single_manager,
@@ -142,8 +147,11 @@ NAMED: dict[str, Reducer] = {
     "sqlalchemy.orm.decl_api.DeclarativeAttributeIntercept": packages.reduce_declared_class,
     "sqlalchemy.orm.decl_api.DeclarativeMeta": packages.reduce_declared_class,
     "sqlalchemy.orm.state.InstanceState": packages.reduce_mapped_state,
-    "torch.Tensor": packages.reduce_tensor,
-    "torch.nn.parameter.Parameter": packages.reduce_tensor,
+    "torch.storage.UntypedStorage": storages.reduce_storage,
+    "torch.storage.TypedStorage": storages.reduce_typed_storage,
+    "torch._C.Generator": tensors.reduce_generator,
+    "torch.utils.hooks.RemovableHandle": models.reduce_handle,
+    "torch.layout": tensors.reduce_named,
     "_ctypes.PyCArrayType": foreign.reduce_array_type,
     "_ctypes.PyCPointerType": foreign.reduce_pointer_type,
     "_ctypes.PyCStructType": foreign.reduce_structure_type,
@@ -166,6 +174,9 @@ NAMED_BASES: dict[str, Reducer] = {
     "traitlets.traitlets.EventHandler": traits.reduce_handler,
     "tqdm.utils.ObjectWrapper": traits.reduce_whole,
     "bs4.BeautifulSoup": traits.reduce_whole,
+    "torch.Tensor": tensors.reduce_tensor,
+    "torch.optim.optimizer.Optimizer": models.reduce_optimizer,
+    "torch.nn.modules.module.Module": models.reduce_module,
 }
 """Reducers of instances of the types of these names and of all derived from them."""
 

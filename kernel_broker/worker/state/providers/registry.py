@@ -31,6 +31,7 @@ from kernel_broker.worker.state.providers.settings import Builtins, Copying, Dec
 from kernel_broker.worker.state.providers.shell import Counter, Results
 from kernel_broker.worker.state.providers.spotting import Places
 from kernel_broker.worker.state.providers.streams import Redirected
+from kernel_broker.worker.state.providers.tensors import TorchOptions, TorchRandom
 from kernel_broker.worker.state.providers.widgets import Comms, Widgets
 from kernel_broker.worker.state.recompute.switch import Recomputing
 
@@ -53,7 +54,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
         Decimals,
     ),
     *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
-    *(PlotSettings, Colormaps, OpenFigures, DrawQueue),
+    *(PlotSettings, Colormaps, OpenFigures, DrawQueue, TorchOptions),
     *(OnResume, Recomputing, Configuration, Customised, Comms, Widgets),
     *(
         Patches,
@@ -67,6 +68,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
         LastError,
         Random,
         NumpyRandom,
+        TorchRandom,
     ),
 )
 """In the order in which they are brought back."""

@@ -64,6 +64,11 @@ MADE = {
         ["import socket\nkey = lambda it: it\ns = socket.socket(); print('made')"],
         "print(s.fileno() > 0)", "True\n", "s", (1,),
     ),
+    "in a loop that is left": (
+        ["from __future__ import annotations\nimport socket\nfor n in range(3):\n"
+         "    if not n: continue\n    s = socket.socket()\n    while n: break\n    break"],
+        "print(s.fileno() > 0, n)", "True 1\n", "s", (1,),
+    ),
     "in an environment of its own": (
         ["import os, socket\nos.environ['WHERE'] = 'here'", "s = socket.socket()"],
         "print(s.fileno() > 0)", "True\n", "s", (2,),

@@ -83,7 +83,10 @@ class Maker:
         table = self._engine.settled
         if table is None:
             return
-        self._recorder.cell_begins(source, table)
+        try:
+            self._recorder.cell_begins(source, table)
+        except Exception:  # such as a transformer of the user's that fails; IPython says so itself
+            return
         tombs = self._recorder.tombs()
         wanted = self._wanted(table, tombs) if tombs else ()
         stories = {id(story): story for tomb in wanted if (story := self._story_of(tomb)) is not None}

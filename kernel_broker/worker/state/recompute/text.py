@@ -99,8 +99,15 @@ def _free(node: ast.stmt | ast.expr) -> set[str]:
     if isinstance(node, ast.expr):
         code = compile(ast.Expression(node), "<cell>", "eval", _AWAITING)
     else:
-        code = compile(ast.Module([node], []), "<cell>", "exec", _AWAITING)
+        code = compile(ast.Module([_looped(node)], []), "<cell>", "exec", _AWAITING)
     return _used(code, _LOADS | _CHANGES)
+
+
+def _looped(statement: ast.stmt) -> ast.stmt:
+    """A statement as it may stand by itself: a loop may be left, or gone on with, in its own body only."""
+    if isinstance(statement, ast.ImportFrom):  # of the future only at the start
+        return statement
+    return ast.fix_missing_locations(ast.While(ast.Constant(True), [statement], [], lineno=1, col_offset=0))
 
 
 def _binds(statement: ast.stmt) -> set[str]:

@@ -3,6 +3,7 @@
 A class by value is always a definition; a function is one if it holds nothing that could be shared.
 """
 
+import sys
 import types
 import weakref
 from collections.abc import Iterator
@@ -114,8 +115,20 @@ def _is_method(function: types.FunctionType) -> bool:
     return "." in function.__qualname__.rpartition("<locals>.")[2]
 
 
+def _shares_parts(function: types.FunctionType) -> bool:
+    """Whether something else holds one of its dicts, as what `functools.wraps` made does."""
+    parts = (function.__annotations__, function.__kwdefaults__, function.__dict__)
+    return any(it is not None and sys.getrefcount(it) > _ITS_OWN for it in parts)
+
+
+_ITS_OWN = 4
+"""References to a dict of a function's while it is looked at."""
+
+
 def fingerprint(function: types.FunctionType) -> Any:
     """What makes a plain function what it is, to be compared; None if something in it may change unseen."""
+    if _shares_parts(function):
+        return None
     notes = function.__annotations__
     names = (function.__name__, function.__qualname__, function.__module__, function.__doc__)
     if not is_plain(function) or not all(type(it) in (str, type(None)) for it in names):

@@ -45,6 +45,12 @@ PROGRAMS = {
         "print(f(), g())",
         "(False, 1) -0.0\n",
     ),
+    "annotations that come to be shared": (
+        "import functools\ndef f(): pass",
+        "@functools.wraps(f)\ndef g(): pass",
+        "print(g.__annotations__ is f.__annotations__)",
+        "True\n",
+    ),
     "an annotation that changes": (
         "def f(x: [1]): pass",
         "f.__annotations__['x'].append(2)",

@@ -48,6 +48,55 @@ def test_a_database_in_memory_is_lost_with_its_engine_s_connection(bench: Bench,
     assert (sitting.run("c.execute(sa.text('select 1'))").error or "").startswith("StateLost: ")
 
 
+@pytest.mark.parametrize(
+    ("package", "making", "use", "kind"),
+    [
+        ("numba", "from numba import typed\nx = typed.List([1, 2])", "len(x)", "numba.typed.typedlist.List"),
+        (
+            "xgboost",
+            "import xgboost, numpy as np\nx = xgboost.DMatrix(np.ones((2, 2)))",
+            "x.num_row()",
+            "xgboost.core.DMatrix",
+        ),
+        (
+            "lightgbm",
+            "import lightgbm, numpy as np\nx = lightgbm.Dataset(np.ones((9, 2)), np.arange(9)).construct()",
+            "x.num_data()",
+            "lightgbm.basic.Dataset",
+        ),
+        (
+            "tqdm",
+            "from tqdm.auto import tqdm\nx = iter(tqdm(range(3), disable=None)); next(x)",
+            "next(x)",
+            "generator",
+        ),
+    ],
+)
+def test_what_a_library_keeps_in_its_own_memory_is_named(
+    bench: Bench, tmp_path: Path, package: str, making: str, use: str, kind: str
+) -> None:
+    pytest.importorskip(package)
+    sitting = Sitting(bench, tmp_path)
+    pinned = sitting.run(f"{making}\nkeep = [1]").done["pinned"]
+    assert [(pin["name"], pin["type"]) for pin in pinned] == [("x", kind)]
+    assert sitting.run(use).error is None
+    sitting.move()
+    assert (sitting.run(use).error or "").startswith(f"StateLost: 'x': {kind} made in cell [1] lives only in")
+    assert sitting.run("print(keep)").text == "[1]\n"
+
+
+def test_a_compiled_cell_is_there_where_its_file_is_not(bench: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("Cython")
+    sitting = Sitting(bench, tmp_path)
+    sitting.run("%load_ext Cython")
+    sitting.run("%%cython\ndef add(int a, int b): return a + b")
+    sitting.run("import os; path = __import__('sys').modules[add.__module__].__file__")
+    sitting.move()
+    assert sitting.run("os.unlink(path); print(add(1, 2))").text == "3\n"
+    sitting.move()
+    assert sitting.run("print(os.path.exists(path), add(1, 2))").text == "False 3\n"
+
+
 class Device:
     type = "cuda"
 

@@ -32,5 +32,7 @@ _REFUSED = """
     sqlite3.Cursor sqlite3.Blob mmap.mmap _contextvars.Token _contextvars.Context
     zmq.sugar.socket.Socket zmq.sugar.context.Context zmq.backend.cython._zmq.Socket
     zmq.backend.cython._zmq.Context _hashlib.HASH _ctypes._Pointer
+    numba.typed.typedlist.List numba.typed.typeddict.Dict numba.experimental.structref.StructRefProxy
+    xgboost.core.DMatrix
 """
 REDUCERS |= dict.fromkeys(_REFUSED.split(), refuse)

@@ -79,3 +79,29 @@ def reduce_mapped_state(pickler: Any, state: Any) -> Any:
     if find_home(state.class_) is None:
         return pickler.losses.tombstone(state, _REGISTERED)
     return NotImplemented
+
+
+def reduce_prepared(_pickler: Any, found: Any) -> Any:
+    """A geometry prepared for many questions: prepared again."""
+    return type(found), (found.context,)
+
+
+def reduce_settings(_pickler: Any, found: Any) -> Any:
+    """Settings of a function or class of pydantic, whose attributes cannot be asked for until it has them."""
+    return new_settings, (type(found), found.config_dict)
+
+
+def new_settings(kind: Any, settings: dict[str, Any]) -> Any:
+    """The same, past the check that made them what they are."""
+    return kind(settings, check=False)
+
+
+def forbids_pickling(kind: type) -> bool:
+    """Whether a class of patsy forbids what its authors only had not tested."""
+    own = getattr(kind.__getstate__, "__module__", None) or ""
+    return kind.__module__.startswith("patsy.") and own.startswith("patsy.")
+
+
+def reduce_dataset(pickler: Any, found: Any) -> Any:
+    """Data for boosting: lost once the library has taken it into its own memory."""
+    return NotImplemented if found._handle is None else pickler.losses.tombstone(found)

@@ -141,6 +141,9 @@ NAMED: dict[str, Reducer] = {
     "matplotlib.cbook.CallbackRegistry": plots.reduce_callbacks,
     "numpy.ufunc": packages.reduce_ufunc,
     "scipy.special._multiufuncs.MultiUFunc": packages.reduce_multi_ufunc,
+    "shapely.prepared.PreparedGeometry": packages.reduce_prepared,
+    "pydantic._internal._config.ConfigWrapper": packages.reduce_settings,
+    "lightgbm.basic.Dataset": packages.reduce_dataset,
     "PIL.ImageDraw.ImageDraw": packages.reduce_drawing,
     "sqlalchemy.pool.impl.QueuePool": packages.reduce_pool,
     "sqlalchemy.pool.impl.NullPool": packages.reduce_pool,
@@ -174,6 +177,7 @@ NAMED_BASES: dict[str, Reducer] = {
     "traitlets.traitlets.EventHandler": traits.reduce_handler,
     "tqdm.utils.ObjectWrapper": traits.reduce_whole,
     "bs4.BeautifulSoup": traits.reduce_whole,
+    "statsmodels.base.data.ModelData": traits.reduce_whole,
     "torch.Tensor": tensors.reduce_tensor,
     "torch.optim.optimizer.Optimizer": models.reduce_optimizer,
     "torch.nn.modules.module.Module": models.reduce_module,
@@ -194,4 +198,6 @@ def reducer_for(kind: type) -> Reducer | None:
         reducer = BASES.get(base) or NAMED_BASES.get(f"{base.__module__}.{base.__qualname__}")
         if reducer is not None:
             return reducer
+    if packages.forbids_pickling(kind):
+        return traits.reduce_whole
     return sentinels.reduce_sentinel if sentinels.is_of_sentinels(kind) else None

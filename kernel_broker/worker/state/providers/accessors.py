@@ -1,5 +1,6 @@
 """What cells register with data libraries, which keep it in classes of theirs: accessors and namespaces."""
 
+import contextvars
 import sys
 from typing import Any
 
@@ -60,3 +61,57 @@ class PolarsNamespaces(Provider):
 
         for (owner, name), namespace in value.items():
             getattr(api, f"register_{owner.lower()}_namespace")(name)(namespace)
+
+
+class XarrayAccessors(Provider):
+    """`xarray.register_dataset_accessor` and its kin."""
+
+    name = "accessors of xarray"
+    needs = "xarray.core.extensions"
+    in_graph = True
+
+    _KINDS = ("DataArray", "Dataset", "DataTree")
+
+    def collect(self) -> Any:
+        """Classes of accessors by the class they were registered with, and name."""
+        made = sys.modules["xarray.core.extensions"]._CachedAccessor
+        found = {}
+        for owner in self._KINDS:
+            for name, value in vars(getattr(sys.modules["xarray"], owner, object)).items():
+                if type(value) is made and find_home(value._accessor) is None:
+                    found[owner, name] = value._accessor
+        return dict(sorted(found.items())) or None
+
+    def apply(self, value: dict[tuple[str, str], Any]) -> None:
+        """Register them."""
+        import xarray
+
+        for (owner, name), accessor in value.items():
+            getattr(xarray, f"register_{owner.lower()}_accessor")(name)(accessor)
+
+
+class PydanticGenerics(Provider):
+    """Models that `Model[int]` made: the same expression gives the same class ever after."""
+
+    name = "generics of pydantic"
+    needs = "pydantic._internal._generics"
+    in_graph = True
+    reaches = False
+
+    def collect(self) -> Any:
+        """Those that are no library's."""
+        cache = sys.modules["pydantic._internal._generics"]._GENERIC_TYPES_CACHE
+        if isinstance(cache, contextvars.ContextVar):
+            cache = cache.get() or {}
+        found = {id(kind): kind for kind in list(cache.values()) if find_home(kind) is None}
+        return sorted(found.values(), key=lambda kind: kind.__name__) or None
+
+    def apply(self, value: list[Any]) -> None:
+        """Have pydantic know them."""
+        from pydantic._internal import _generics
+
+        for kind in value:
+            made = kind.__pydantic_generic_metadata__
+            origin, arguments = made["origin"], made["args"]
+            if origin is not None and arguments:
+                _generics.set_cached_generic_type(origin, arguments, kind, origin, arguments)

@@ -1,5 +1,6 @@
 """Settings of data libraries. Only those already imported are asked."""
 
+import importlib.util
 import os
 import sys
 from typing import Any
@@ -196,3 +197,31 @@ class OpenFigures(Provider):
             open_ones.pop(manager.num, None)
             manager.num = number
             open_ones[number] = manager
+
+
+class XarrayOptions(Provider):
+    """`xarray.set_options`."""
+
+    name = "xarray"
+    needs = "xarray.core.options"
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._pristine: dict[str, Any] | None = None
+
+    def collect(self) -> Any:
+        """Those that are not at their defaults, which only the source of the module has."""
+        module: Any = sys.modules["xarray.core.options"]
+        if self._pristine is None:
+            fresh: Any = importlib.util.module_from_spec(module.__spec__)
+            module.__spec__.loader.exec_module(fresh)
+            self._pristine = fresh.OPTIONS
+        known = self._pristine
+        changed = {name: value for name, value in module.OPTIONS.items() if not _same(known.get(name), value)}
+        return changed or None
+
+    def apply(self, value: dict[str, Any]) -> None:
+        """Set them."""
+        from xarray.core import options
+
+        options.OPTIONS.update(value)

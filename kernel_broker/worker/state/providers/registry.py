@@ -8,7 +8,13 @@ from typing import Any
 from kernel_broker.worker.state.calm import Calm
 from kernel_broker.worker.state.delta import Pin
 from kernel_broker.worker.state.pickling.losses import because, type_name
-from kernel_broker.worker.state.providers.accessors import PandasAccessors, PolarsNamespaces
+from kernel_broker.worker.state.providers.accessors import (
+    PandasAccessors,
+    PolarsNamespaces,
+    PydanticGenerics,
+    XarrayAccessors,
+)
+from kernel_broker.worker.state.providers.compiled import CompiledCells
 from kernel_broker.worker.state.providers.contract import Provider
 from kernel_broker.worker.state.providers.customised import Configuration, Customised, Extensions
 from kernel_broker.worker.state.providers.events import Exits, LastError, Signals
@@ -19,6 +25,7 @@ from kernel_broker.worker.state.providers.libraries import (
     OpenFigures,
     PandasOptions,
     PlotSettings,
+    XarrayOptions,
 )
 from kernel_broker.worker.state.providers.modules import ModuleData, ModuleSources
 from kernel_broker.worker.state.providers.patches import Patches
@@ -45,6 +52,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
         Folder,
         Path,
         ModuleSources,
+        CompiledCells,
         Interpreter,
         Submodules,
         Places,
@@ -53,13 +61,15 @@ PROVIDERS: tuple[type[Provider], ...] = (
         Counter,
         Decimals,
     ),
-    *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions),
+    *(Results, ModuleData, Warnings, Logging, Builtins, Copying, PandasOptions, NumpyOptions, XarrayOptions),
     *(PlotSettings, Colormaps, OpenFigures, DrawQueue, TorchOptions),
     *(OnResume, Recomputing, Configuration, Customised, Comms, Widgets),
     *(
         Patches,
         PandasAccessors,
         PolarsNamespaces,
+        XarrayAccessors,
+        PydanticGenerics,
         Signals,
         Collector,
         Registrations,

@@ -4,7 +4,8 @@ Atoms are written again only when they are bound anew. Packs are of short contai
 atoms; touching one writes its pack again, and it leaves when it is no such container any more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kernel_broker.worker.state.draft import Draft, Group
@@ -36,14 +37,17 @@ def plan_atoms(draft: Draft) -> Iterator[Group]:
     yield from _portions(homeless)
 
 
-def pack(draft: Draft, groups: Iterable[Group]) -> list[Group]:
-    """The same groups, the small ones of new variables packed."""
+def pack(draft: Draft, groups: Sequence[Group]) -> list[Group]:
+    """The same groups, the small ones of new variables packed; not those of several names for one object."""
+    values = draft.present.values
+    names = Counter(id(values[group[0]]) for group in groups if group[0] in values)
     packed: list[Group] = []
     others: list[Group] = []
     for group in groups:
         label = group[0]
         is_new = len(group) == 1 and label in draft.present.bound and label.startswith(("v:", "o:"))
-        (packed if is_new and is_small(draft.present.values[label]) else others).append(group)
+        fits = is_new and names[id(values[label])] == 1 and is_small(values[label])
+        (packed if fits else others).append(group)
     packs = [*_portions([label for (label,) in packed])]
     draft.packs.update(packs)
     return others + packs

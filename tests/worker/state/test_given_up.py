@@ -68,7 +68,7 @@ def test_a_request_ends_the_look_and_is_answered(watched: Callable[[float], Watc
     it.await_look()
     answer = it.sitting.run("small = 1", when_sent=it.go_on)
     assert answer.done["given_up"] == 1
-    assert len(answer.chunks) == 1 and not answer.done["commit"]["add"]
+    assert 0 < len(answer.chunks) < PIECES and not answer.done["commit"]["add"]
     assert not it.sitting.amendments
     found = it.sitting.await_amendment()
     assert len(found.chunks) == PIECES == len(found.done["commit"]["add"])
@@ -84,7 +84,7 @@ def test_a_request_that_changes_nothing_ends_it_too(watched: Callable[[float], W
     it.change()
     it.await_look()
     answer = it.sitting.request("complete_request", {"code": "sma", "cursor_pos": 3}, when_sent=it.go_on)
-    assert not it.sitting.amendments and len(answer.chunks) == 1
+    assert not it.sitting.amendments and 0 < len(answer.chunks) < PIECES
     assert len(it.sitting.await_amendment().chunks) == PIECES
 
 

@@ -73,8 +73,9 @@ def test_little_is_stored_with_much_only_if_they_share(
 
 def test_short_lists_are_packed_until_they_share(shell: InteractiveShell, engine: StateEngine) -> None:
     units = run(shell, engine, "a, b, c, d = [1], [2], {'k': 3}, {4}; e = a")
-    assert len({id(units[f"v:{name}"]) for name in "abcde"}) == 1
-    assert units["v:a"].packed
+    assert units["v:b"] is units["v:c"] is units["v:d"] is not units["v:a"]
+    assert units["v:b"].packed
+    assert units["v:a"] is units["v:e"] and not units["v:a"].packed
 
     units = dict(run(shell, engine, "b.append(a)"))
     assert units["v:a"] is units["v:b"] is units["v:e"]

@@ -1,6 +1,5 @@
 """Guesses which variable belongs to a large dump that was made already, and need not be dumped apart.
 
-
 A guess that is missed costs time, nothing else: what shares objects is merged in the end.
 """
 

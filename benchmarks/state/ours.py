@@ -7,6 +7,7 @@ from typing import Any
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
+from kernel_broker.worker.state.deferred import StandIn
 from kernel_broker.worker.state.engine import StateEngine
 
 KEY = b"k" * 32
@@ -61,14 +62,13 @@ class Ours:
     def bring_back(self, entries: Mapping[str, bytes], names: Sequence[str]) -> None:
         """Restore, and have every variable there, not only promised."""
         self.engine.restore(entries, self.fetch)
-        self.require(", ".join(names))
-        if missing := [name for name in names if name not in self.shell.user_ns]:
-            raise RuntimeError(f"these variables did not come back: {missing}")
+        self.engine.require(None)
+        kept = [name for name in names if name not in self.shell.user_ns or self._is_promised(name)]
+        if kept:
+            raise RuntimeError(f"these variables did not come back: {kept}")
 
-    def require(self, code: str) -> None:
-        """What a worker does before it runs a cell in a session that came back."""
-        if require := getattr(self.engine, "require", None):
-            require(code)
+    def _is_promised(self, name: str) -> bool:
+        return type(self.shell.user_ns[name]) is StandIn
 
     def fetch(self, names: Sequence[str]) -> Iterator[bytes | None]:
         """From the dicts above."""

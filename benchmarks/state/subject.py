@@ -118,7 +118,6 @@ def touch(order: Mapping[str, Any]) -> Samples:
 
     def resume() -> None:
         ours.engine.restore(state["entries"], ours.fetch)
-        ours.require(order["code"])
         ours.run(order["code"])
 
     samples = _Samples()

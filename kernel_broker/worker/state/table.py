@@ -129,17 +129,24 @@ class Table:
             if all(label in definitions and uid_in(label) not in alive for label in unit.labels)
         ]
 
-    def leads_to(self, label: str) -> list[str] | None:
-        """Labels of what code stored under a label can reach next; None for whatever there is."""
+    def definitions_of(self, label: str) -> list[str]:
+        """Labels of the definitions that what is stored under a label needs, or stands for."""
         unit = self.units.get(label)
         if unit is None:
             return []
-        if unit.atoms:
-            uid = self.meant.get(label)
-            return [label_of(uid)] if uid is not None else []
+        if not unit.atoms:
+            return [label_of(uid) for uid in unit.used]
+        uid = self.meant.get(label)
+        return [label_of(uid)] if uid is not None else []
+
+    def leads_to(self, label: str) -> list[str] | None:
+        """Labels of what code stored under a label can reach next; None for whatever there is."""
+        unit = self.units.get(label)
+        if unit is None or unit.atoms:
+            return self.definitions_of(label)
         if unit.anything:
             return None
-        return [*self.labels_of(unit.reach.names), *map(label_of, unit.used)]
+        return [*self.labels_of(unit.reach.names), *self.definitions_of(label)]
 
     def labels_of(self, names: Iterable[str]) -> list[str]:
         """The labels that names in code may stand for."""

@@ -9,7 +9,6 @@ from blake3 import blake3
 
 from kernel_broker.wire.records import split_record
 from kernel_broker.wire.text import to_sorted_json
-from kernel_broker.worker.state.definitions import label_of
 from kernel_broker.worker.state.table import Table
 from kernel_broker.worker.state.units import Unit
 
@@ -37,16 +36,8 @@ def reach(table: Table, names: Iterable[str], labels: Iterable[str] = ()) -> set
         if not (unit.atoms or unit.packed):
             found.update(unit.labels)
         queue += table.labels_of(unit.reach.names)
-        queue += map(label_of, _used(table, label, unit))
+        queue += table.definitions_of(label)
     return found
-
-
-def _used(table: Table, label: str, unit: Unit) -> Iterable[str]:
-    """The definitions that what a label stands for needs."""
-    if not unit.atoms:
-        return unit.used
-    meant = table.meant.get(label)
-    return () if meant is None else (meant,)
 
 
 def tell(value: Any) -> str:
@@ -83,7 +74,7 @@ class Fingerprints:
         unit = self._table.units.get(label)
         if unit is None or unit.losses:
             return ""
-        used = (self.of(label_of(uid)) for uid in _used(self._table, label, unit))
+        used = map(self.of, self._table.definitions_of(label))
         return " ".join([self.of(label), *sorted(used)])
 
     def of_all(self, labels: Iterable[str]) -> dict[str, str]:

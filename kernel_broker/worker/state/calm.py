@@ -2,6 +2,8 @@
 
 import builtins
 import gc
+import itertools
+import operator
 import signal
 import threading
 from types import TracebackType
@@ -15,6 +17,7 @@ class Calm:
 
     def __init__(self) -> None:
         self.pristine = dict(vars(builtins))
+        self.pristine.pop("_", None)  # the last result of an interpreter's prompt
         self.collecting = True
         """Whether the garbage collector runs between captures."""
 
@@ -26,13 +29,12 @@ class Calm:
         self._handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if on_main else None
         self.collecting = gc.isenabled()
         gc.disable()
-        space = vars(builtins)
-        self.overridden = {
-            name: space.get(name, self.ABSENT)
-            for name, value in self.pristine.items()
-            if name != "_" and space.get(name, self.ABSENT) is not value
-        }
-        space.update({name: self.pristine[name] for name in self.overridden})
+        space, pristine = vars(builtins), self.pristine
+        self.overridden = {}
+        now = dict(zip(pristine, map(space.get, pristine, itertools.repeat(self.ABSENT)), strict=False))
+        if not all(map(operator.is_, now.values(), pristine.values())):
+            self.overridden = {name: value for name, value in now.items() if value is not pristine[name]}
+            space.update({name: pristine[name] for name in self.overridden})
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         space = vars(builtins)

@@ -57,9 +57,7 @@ class Capture:
         self._waiting = pack(self._draft, self._waiting)
         kin = Kin(self._draft)
         while self._waiting:
-            group = self._waiting.pop()
-            other = kin.of(group)
-            self._follow(self._draft.dump(group) if other is None else self._draft.join(group, other))
+            self._follow(kin.dump(self._waiting.pop()))
 
     def _left_by_ended(self) -> list[str]:
         """Labels of definitions that ended, and of what referred to them (by weak references, maybe)."""
@@ -104,10 +102,9 @@ class Capture:
 
     def _meant_by(self, label: str) -> list[str]:
         """The definitions that a label stood for, and stands for now."""
-        uids = {self._table.meant.get(label)}
-        if label in self._atoms:
-            uids.add(self._definitions.known_uid(self._present.values[label]))
-        return [label_of(uid) for uid in uids if uid is not None]
+        then = self._table.meant.get(label)
+        now = self._definitions.known_uid(self._present.values[label]) if label in self._atoms else None
+        return [label_of(uid) for uid in dict.fromkeys((then, now)) if uid is not None]
 
     def _is_unchanged(self, unit: Unit) -> bool:
         """Whether it is as it was, and there is no need to write it to see that."""

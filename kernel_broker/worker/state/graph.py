@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from kernel_broker.worker.state.chunks import Stop, never
 from kernel_broker.worker.state.definitions import Definitions
@@ -31,8 +31,7 @@ _UNDISTURBED = 1.0
 """Switch interval while dumping: other threads of the user's should not change half of what is written."""
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(NamedTuple):
     """A labelled object of the graph; `name` is what a user calls it."""
 
     label: str
@@ -82,6 +81,10 @@ class Dumped:
         """Every object in it, by id; costs time."""
         found: dict[int, tuple[int, Any]] = self._pickler.memo.copy()
         return found
+
+    def has_by_name(self, function: Any) -> bool:
+        """Whether a function in it is one that other processes have by name."""
+        return self._pickler.home_of(function) is not None
 
     @property
     def known(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kernel_broker.worker.state.definitions import is_definition
 from kernel_broker.worker.state.draft import Draft, Group
+from kernel_broker.worker.state.graph import Dumped
 
 _LARGE = 2**15
 """Bytes that a dump knows from which on it is worth asking."""
@@ -29,25 +30,42 @@ class Kin:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._known: dict[Group, Collection[int]] = {}
+        self._large: dict[Group, Collection[int] | None] = {}
+        """Large dumps, and what is in them as far as it was asked."""
 
-    def of(self, group: Group) -> Group | None:
+    def dump(self, group: Group) -> Dumped:
+        """Dump a group, with another one if it seems to belong there."""
+        other = self._of(group)
+        if other is None:
+            dumped = self._draft.dump(group)
+        else:
+            del self._large[other]
+            dumped = self._draft.join(group, other)
+            group = other + group
+        if dumped.known > _LARGE and not all(map(is_definition, group)):
+            self._large[group] = None
+        return dumped
+
+    def _of(self, group: Group) -> Group | None:
         """The group whose dump has something of this one, None if none seems to."""
         if not all(label.startswith(("v:", "o:")) for label in group) or group in self._draft.packs:
             return None
         keys: set[int] | None = None
-        for other, dumped in self._draft.dumps.items():
-            if dumped.known <= _LARGE or all(map(is_definition, other)):
-                continue
+        for other in self._large:
             if keys is None:
                 keys = set(self._shared_looking(group))
             if not keys:
                 return None
-            if other not in self._known:
-                self._known[other] = dumped.memo().keys() - self._draft.writer.seeds.keys()
-            if not keys.isdisjoint(self._known[other]):
+            if not keys.isdisjoint(self._memo_of(other)):
                 return other
         return None
+
+    def _memo_of(self, group: Group) -> Collection[int]:
+        known = self._large[group]
+        if known is None:
+            memo = self._draft.dumps[group].memo()
+            known = self._large[group] = memo.keys() - self._draft.writer.seeds.keys()
+        return known
 
     def _shared_looking(self, group: Group) -> Iterator[int]:
         for label in group:

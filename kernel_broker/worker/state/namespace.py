@@ -1,7 +1,8 @@
 """The user's variables: which names are theirs, and how they come back."""
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kernel_broker.worker.state.deferred import StandIn
@@ -22,31 +23,26 @@ class Namespace:
         hidden = shell.user_ns_hidden
         self._own = {name: value for name, value in shell.user_ns.items() if hidden.get(name, self) is value}
         self._shape: dict[str, Any] = {}
+        self._labels = _Labels()
         self._own |= {name: shell.user_ns[name] for name in _MODULE_NAMES if name in shell.user_ns}
 
     def values(self) -> dict[str, Any]:
         """Every variable of the user's by its label, the results, and the shape of the namespace."""
         present = self._shell.user_ns.copy()
         results = self._shell.history_manager.output_hist
-        own = self._own
-        named = {
-            name: value
-            for name, value in present.items()
-            if type(name) is str and not (name[:2] == "_i" and self._history.owns(name, value))
-        }
-        values = {
-            _VARIABLE + name: value
-            for name, value in named.items()
-            if own.get(name, self) is not value
-            and type(value) is not StandIn
-            and not (name[:1] == "_" and _is_result(name, value, results))
-        }
+        own, owned = self._own, self._history.owned(present)
+        others = itertools.filterfalse(owned.__contains__, present)
+        named = {name: present[name] for name in others if type(name) is str}
+        label = self._labels.__getitem__
+        values = dict(zip(map(label, named), named.values(), strict=True))
+        for name in _not_users(named, own, results):
+            del values[label(name)]
         values |= {f"{_RESULT_LABEL}{number}": value for number, value in results.items()}
         hidden = self._shell.user_ns_hidden
         shape = {
             "odd": {name: value for name, value in present.items() if type(name) is not str},
             "order": list(named),
-            "deleted": [name for name in (*own, *_LATEST) if name not in present],
+            "deleted": list(itertools.filterfalse(present.__contains__, (*own, *_LATEST))),
             "hidden": [name for name in hidden if name in named and hidden[name] is named[name]],
         }
         values[SHAPE] = self._steady(shape)
@@ -112,7 +108,21 @@ def name_of(label: str) -> str:
     return f"Out[{name}]" if kind == "o" else name
 
 
-def _is_result(name: str, value: Any, results: Mapping[Any, Any]) -> bool:
-    """Whether a variable is the `_N` of a result."""
-    number = _RESULT.fullmatch(name)
-    return number is not None and results.get(int(number[1]), results) is value
+class _Labels(dict[str, str]):
+    """The label of each variable: the same strings again and again, as comparing them costs less."""
+
+    def __missing__(self, name: str) -> str:
+        label = self[name] = _VARIABLE + name
+        return label
+
+
+def _not_users(named: dict[str, Any], own: Mapping[str, Any], results: Mapping[Any, Any]) -> Iterator[str]:
+    """Variables that IPython put there, the `_N` of results, and those that are not loaded yet."""
+    for name, value in own.items():
+        if named.get(name, own) is value:
+            yield name
+    for number, value in results.items():
+        if named.get(f"_{number}", results) is value:
+            yield f"_{number}"
+    if StandIn in set(map(type, named.values())):
+        yield from (name for name, value in named.items() if type(value) is StandIn)

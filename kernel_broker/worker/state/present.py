@@ -1,5 +1,7 @@
 """The labelled objects of this moment, beside those that a table knows."""
 
+import itertools
+import operator
 import types
 import weakref
 from collections.abc import Mapping
@@ -18,16 +20,17 @@ class Present:
 
     def __init__(self, values: Mapping[str, Any], table: Table, definitions: Definitions) -> None:
         self.values = values
-        self.ids = {label: id(value) for label, value in values.items()}
+        self.ids = dict(zip(values, map(id, values.values()), strict=True))
         known = table.ids
-        self.bound = {label: None for label, found in self.ids.items() if known.get(label) != found}
+        differ = map(operator.ne, self.ids.values(), map(known.get, self.ids))
+        self.bound = dict.fromkeys(itertools.compress(self.ids, differ))
         """Labels that stand for another object than the table's."""
 
         for label, kept in table.atoms.items():
             if type(kept) is weakref.ref and label in values and kept() is not values[label]:
                 self.bound[label] = None  # a new definition where another one was
 
-        self.gone = [label for label in known if label not in values]
+        self.gone = list(itertools.filterfalse(values.__contains__, known))
         """Labels of the table's that stand for nothing."""
 
         self.atoms = dict(table.atoms)

@@ -7,8 +7,9 @@ from kernel_broker.worker.state.pickling.losses import type_name
 from kernel_broker.worker.state.tombstone import Tombstone, pin_of
 
 _SHOWN = 60
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
-_SIZED = (list, tuple, dict, set, frozenset, bytearray)
+_PLAIN = {kind: kind.__name__ for kind in (type(None), bool, int, float, complex, str, bytes)}
+_SIZED = {kind: kind.__name__ for kind in (list, tuple, dict, set, frozenset, bytearray)}
+_NAMES = _PLAIN | _SIZED
 
 
 def preview(value: Any) -> str:
@@ -25,10 +26,13 @@ def preview(value: Any) -> str:
 
 def describe(name: str, value: Any, cell: int | None) -> tuple[str, str, str, int | None]:
     """Name, type, preview, and the cell that made it."""
-    if type(value) is Tombstone:
+    kind = type(value)
+    if kind in _NAMES:
+        return name, _NAMES[kind], _short(value) if kind in _PLAIN else f"{len(value)} items", cell
+    if kind is Tombstone:
         lost = pin_of(value)
         return name, lost.type, "lost", lost.cell
-    return name, type_name(type(value)), preview(value), cell
+    return name, type_name(kind), preview(value), cell
 
 
 def _short(value: Any) -> str:

@@ -5,6 +5,7 @@ import decimal
 import enum
 import fractions
 import pathlib
+import pickle
 import re
 import sys
 import types
@@ -21,13 +22,14 @@ _IMMATERIAL = ATOMS | {
     *(types.CodeType, range, slice, types.BuiltinFunctionType, types.GenericAlias, types.UnionType),
     *(re.Pattern, datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
     *(uuid.UUID, pathlib.PosixPath, pathlib.PurePosixPath, decimal.Decimal, fractions.Fraction),
+    pickle.PickleBuffer,
 }
 """Types whose instances are never told apart by who they are."""
 
 _TYPE_VARIABLES = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
 _TORCH_CONSTANTS = frozenset({"dtype", "layout", "device", "memory_format", "Size"})
 _LITTLE = 2**17
-"""Of a dump that has and knows no more than so much, it is cheap to tell what others may refer to."""
+"""Of a dump that knows no more than so much, it is cheap to tell what others may refer to."""
 
 _MUCH = 2**18
 """Of a dump that knows so much, it is worth a look whether it is a container of nothing but atoms."""
@@ -47,7 +49,7 @@ class Sharing:
         held: list[Any] = []  # ids are an object's own only while it lives
         large = []
         for number, (roots, dumped) in enumerate(groups):
-            if max(dumped.known, len(dumped.stream)) > _LITTLE:
+            if dumped.known > _LITTLE:
                 large.append(number)
                 continue
             known = exposed(roots, dumped, self._seeds, _IMMATERIAL)

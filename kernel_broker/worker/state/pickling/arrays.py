@@ -1,6 +1,7 @@
 """numpy arrays: memory that is shared stays shared, and what owned its memory owns it again."""
 
 import contextlib
+import pickle
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,9 @@ from kernel_broker.worker.state.loading import Blob
 
 OUT_OF_BAND = 32 * 1024
 """Arrays of at least this many bytes leave the stream."""
+
+_COPIED = 512
+"""Smaller ones are copied once more: that costs less than to write them from where they are."""
 
 
 def reduce_array(pickler: Any, array: Any) -> Any:
@@ -28,10 +32,17 @@ def reduce_array(pickler: Any, array: Any) -> Any:
     order = "C" if flags.c_contiguous else "F" if flags.f_contiguous else None
     if order is None:
         return _reduce_scattered(numpy, array)
-    arguments = (dtype, array.shape, order, flags.writeable)
+    return new_array, (dtype, array.shape, order, flags.writeable, _contents(pickler, array))
+
+
+def _contents(pickler: Any, array: Any) -> Any:
+    """What is written of the bytes of a contiguous array."""
+    if array.nbytes < _COPIED:
+        return array.tobytes("A")
+    memory = _memory(array)
     if array.nbytes < OUT_OF_BAND:
-        return new_array, (*arguments, array.tobytes("A"))
-    return new_array, (*arguments, pickler.blob(_memory(array)))
+        return pickle.PickleBuffer(memory.toreadonly())
+    return pickler.blob(memory)
 
 
 def _memory(array: Any) -> memoryview:

@@ -52,7 +52,7 @@ def reduce_class(pickler: Any, cls: type) -> Any:
     """By name where its module has it, else by value."""
     if cls in _SINGLETON_TYPES:
         return type, (_SINGLETON_TYPES[cls],)
-    home = find_home(cls)
+    home = pickler.home_of(cls)
     if home is not None:
         pickler.note_module(home[0])
         return NotImplemented

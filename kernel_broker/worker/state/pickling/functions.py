@@ -9,7 +9,6 @@ from typing import Any
 from cloudpickle import cloudpickle
 
 from kernel_broker.worker.state.loading import born
-from kernel_broker.worker.state.pickling.modules import find_home
 
 _MARSHAL = 2
 """A version without back references: the same code always gives the same bytes."""
@@ -29,7 +28,7 @@ class ModuleGlobals:
 
 def reduce_function(pickler: Any, function: types.FunctionType) -> Any:
     """By name where its module has it, else by value."""
-    home = find_home(function)
+    home = pickler.home_of(function)
     if home is not None:
         pickler.note_module(home[0])
         return NotImplemented

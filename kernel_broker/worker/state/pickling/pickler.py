@@ -4,14 +4,17 @@ import pickle
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO
 
 from kernel_broker.worker.state.definitions import Definitions
 from kernel_broker.worker.state.loading import blob, definition, live_object
 from kernel_broker.worker.state.pickling import guard
+from kernel_broker.worker.state.pickling.arrays import OUT_OF_BAND
 from kernel_broker.worker.state.pickling.functions import ModuleGlobals
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import LossLog
+from kernel_broker.worker.state.pickling.modules import find_home
 from kernel_broker.worker.state.pickling.table import Reducer, reducer_for
 from kernel_broker.worker.state.reach import ANYWHERE, NOWHERE, Reach, of_code
 
@@ -35,6 +38,8 @@ class Context:
     """Types whose instances need no look."""
     found: dict[Any, Any] = field(default_factory=dict)
     """What reducers searched the process for."""
+    homes: dict[int, tuple[Any, tuple[str, str]]] = field(default_factory=dict)
+    """Classes and functions that another process has by name, by id, with their names."""
 
 
 class BlobMark:
@@ -47,6 +52,17 @@ class BlobMark:
         return blob, (self.number,)
 
 
+def _stays(large: list[pickle.PickleBuffer], buffer: pickle.PickleBuffer) -> bool:
+    """Whether a buffer stays in the stream, as small ones do; large ones are kept beside it.
+
+    No method: a pickler that is in a cycle would keep all in its memo alive.
+    """
+    is_small = memoryview(buffer).nbytes < OUT_OF_BAND
+    if not is_small:
+        large.append(buffer)
+    return is_small
+
+
 class StatePickler(pickle.Pickler):
     """Writes some roots to one stream: what they share is written once.
 
@@ -57,7 +73,7 @@ class StatePickler(pickle.Pickler):
         self, file: BinaryIO, context: Context, losses: LossLog, own: frozenset[str], careful: bool = False
     ) -> None:
         self.buffers: list[pickle.PickleBuffer] = []
-        super().__init__(file, protocol=5, buffer_callback=self.buffers.append)
+        super().__init__(file, protocol=5, buffer_callback=partial(_stays, self.buffers))
         self.memo = context.seeds
         self.live = context.live
         self.namespace = context.live.find(0)
@@ -120,6 +136,16 @@ class StatePickler(pickle.Pickler):
     def note_names(self, names: Iterable[str]) -> None:
         """Remember that loading the stream, or what is in it, has to do with what these names stand for."""
         self.reach = self.reach | Reach(frozenset(names))
+
+    def home_of(self, found: Any) -> tuple[str, str] | None:
+        """The module and the dotted name under which another process has a class or function, if it has."""
+        known = self._context.homes.get(id(found))
+        if known is not None:
+            return known[1]
+        home = find_home(found)
+        if home is not None:
+            self._context.homes[id(found)] = found, home
+        return home
 
     def blob(self, memory: memoryview) -> BlobMark:
         """Leave a large buffer out of the stream; what stands for it there."""

@@ -1,8 +1,9 @@
 """What was run: In, the raw inputs, the names and sources of cells. Append-only, so kept in pages."""
 
+import itertools
 import linecache
-import re
-from collections.abc import Iterator
+import operator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kernel_broker.worker.state.providers.contract import Provider
@@ -11,7 +12,7 @@ PAGE = 64
 _TAIL = 8
 """Cells to a page, and to one of those at the end: only the last page is written again after a cell."""
 
-_NAME = re.compile(r"_i(\d+)")
+_RECENT = ("_i", "_ii", "_iii")
 
 
 class History(Provider):
@@ -23,9 +24,9 @@ class History(Provider):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._pages: dict[str, Any] = {}
-        self._texts = _Texts()
-        self._raw: list[str] = shell.history_manager.input_hist_raw
-        self._owned: dict[str, int] = {}
+        self._sources = _Sources()
+        self._inputs: dict[str, str] = {}
+        """What each `_iN` is at first."""
 
     def collect(self) -> dict[str, Any]:
         """Pages of inputs and of sources; an unchanged page is the same object as before."""
@@ -37,7 +38,7 @@ class History(Provider):
             pages[f"in/{start}"] = (parsed[start:end], raw[start:end], lines)
         sources = list(self.shell.compile._filename_map.items())
         for start, end in _bounds(len(sources)):
-            pages[f"source/{start}"] = self._texts.page(sources[start:end])
+            pages[f"source/{start}"] = self._sources.page(start, sources[start:end])
         known = self._pages
         self._pages = {
             name: known[name] if name in known and known[name] == page else page
@@ -75,22 +76,27 @@ class History(Provider):
         names |= {"_i": manager._i, "_ii": manager._ii, "_iii": manager._iii}
         self.shell.push(names, interactive=False)
 
-    def owns(self, name: str, value: Any) -> bool:
-        """Whether a variable is one of `_i`, `_ii`, `_iii`, `_iN` that `apply` makes."""
-        raw = self._raw
-        place = self._owned.get(name)
-        if place is not None and place < len(raw) and raw[place] is value:
-            return True
-        if name[:2] != "_i" or type(value) is not str:
-            return False
-        manager = self.shell.history_manager
-        if name in ("_i", "_ii", "_iii"):
-            return bool(getattr(manager, name) == value)
-        found = _NAME.fullmatch(name)
-        if found is None or int(found[1]) >= len(raw) or raw[int(found[1])] != value:
-            return False
-        self._owned[name] = int(found[1])
-        return True
+    def owned(self, variables: Mapping[Any, Any]) -> set[str]:
+        """Those of `_i`, `_ii`, `_iii`, `_iN` that stand for what `apply` brings back under these names."""
+        manager, inputs = self.shell.history_manager, self._all_inputs()
+        names = {name for name in _RECENT if _is_text(variables.get(name), getattr(manager, name))}
+        if all(map(operator.is_, map(variables.get, inputs), inputs.values())):
+            return names.union(inputs)
+        return names | {name for name, text in inputs.items() if _is_text(variables.get(name), text)}
+
+    def _all_inputs(self) -> dict[str, str]:
+        """All `_iN`; only new ones are added, as long as the history is what it was."""
+        raw, inputs = self.shell.history_manager.input_hist_raw, self._inputs
+        same = map(operator.is_, itertools.islice(raw, 1, None), inputs.values())
+        if len(inputs) >= len(raw) or not all(same):
+            inputs.clear()
+        for number in range(len(inputs) + 1, len(raw)):
+            inputs[f"_i{number}"] = raw[number]
+        return inputs
+
+
+def _is_text(value: Any, text: str) -> bool:
+    return type(value) is str and value == text
 
 
 def _bounds(count: int) -> Iterator[tuple[int, int]]:
@@ -102,20 +108,23 @@ def _bounds(count: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + _TAIL, count)
 
 
-class _Texts:
-    """Sources of cells, read again only where the interpreter holds other ones."""
+class _Sources:
+    """Sources of cells by pages, read again only where the interpreter holds other ones."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[Any, str | None]] = {}
+        self._pages: dict[int, tuple[list[Any], list[Any], list[Any]]] = {}
 
-    def page(self, cells: list[tuple[str, int]]) -> list[tuple[str, int, str | None]]:
+    def page(self, start: int, cells: list[tuple[str, int]]) -> list[tuple[str, int, str | None]]:
         """File name, number and text of each cell."""
-        return [(name, number, self._text(name)) for name, number in cells]
+        entries: list[Any] = [linecache.cache.get(name) for name, _ in cells]
+        known = self._pages.get(start)
+        if known is not None and known[0] == cells and all(map(operator.is_, known[1], entries)):
+            return known[2]
+        found = [(name, number, _text(entry)) for (name, number), entry in zip(cells, entries, strict=True)]
+        self._pages[start] = cells, entries, found
+        return found
 
-    def _text(self, name: str) -> str | None:
-        entry: Any = linecache.cache.get(name)
-        known = self._known.get(name)
-        if known is None or known[0] is not entry:
-            text = "".join(entry[2]) if entry is not None and len(entry) == 4 else None
-            known = self._known[name] = entry, text
-        return known[1]
+
+def _text(entry: Any) -> str | None:
+    """The text of an entry of the interpreter's cache of lines."""
+    return "".join(entry[2]) if entry is not None and len(entry) == 4 else None

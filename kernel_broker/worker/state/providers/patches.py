@@ -28,6 +28,9 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple)
 _LONGEST = 10_000
 """Items of a table of a library that a session carries along."""
 
+_OWNERS = (type, types.ModuleType)
+"""What has attributes that cells may set on libraries."""
+
 _Place = tuple[str, str]
 """A module, and the dotted path in it."""
 
@@ -86,7 +89,7 @@ class Patches(Provider):
                 _note(found, owner, place, name)
         for chain in self._spots.wide:
             owner, place = self._resolve(chain)
-            if place is not None and isinstance(owner, type | types.ModuleType):
+            if place is not None and isinstance(owner, _OWNERS):
                 for name, value in list(vars(owner).items()):
                     if _is_users(value) and _may_change(owner, place, name):
                         _note(found, owner, place, name)
@@ -100,9 +103,11 @@ class Patches(Provider):
 
     def _known(self) -> list[tuple[Any, _Place]]:
         """The libraries' modules and classes that the user's names are bound to."""
-        names = [name for name in (*self.shell.user_ns, *self._spots.imports) if type(name) is str]
-        found = {id(owner): (owner, place) for owner, place in map(self._root, names) if place is not None}
-        return [item for item in found.values() if isinstance(item[0], type | types.ModuleType)]
+        variables = self.shell.user_ns.copy().items()
+        bound = [name for name, value in variables if issubclass(type(value), _OWNERS) and type(name) is str]
+        names = map(self._root, dict.fromkeys([*bound, *self._spots.imports]))
+        found = {id(owner): (owner, place) for owner, place in names if place is not None}
+        return [item for item in found.values() if isinstance(item[0], _OWNERS)]
 
     def _contents(self) -> dict[_Place, Any]:
         found = {}

@@ -13,6 +13,9 @@ _WORTH_READING = re.compile(
     r"\.\s*\w+\s*(?:[^\w\s=!<>()\[\]{},.:;'\"]{0,2}=(?!=)|:)|\w\.\w+\s*,|[sl]etattr|\bdel\b|\bas\s+\w+\."
     r"|\.\s*\w+\s*\.\s*(?:append|extend|insert|add|update|setdefault|remove|discard|pop|clear)\b|\.\s*register\b"
 )
+_HINTS = (".", "etattr", "del", "vars")
+"""One of these is in every source that is worth reading."""
+
 _SETS_ITEMS = re.compile(r"\]\s*[^\w\s]{0,2}=(?!=)")
 _ITEMS_OF_OTHERS = re.compile(r"\.\s*\w+\s*\[|\bvars\b")
 _FILLING = frozenset(
@@ -116,7 +119,11 @@ def spot(source: str) -> Spots:
 
 
 def _is_worth_reading(source: str) -> bool:
-    if "import" in source or _WORTH_READING.search(source):
+    if "import" in source:
+        return True
+    if not any(word in source for word in _HINTS):
+        return False
+    if _WORTH_READING.search(source):
         return True
     return _SETS_ITEMS.search(source) is not None and _ITEMS_OF_OTHERS.search(source) is not None
 

@@ -28,11 +28,11 @@ class Namespace:
 
     def values(self) -> dict[str, Any]:
         """Every variable of the user's by its label, the results, and the shape of the namespace."""
-        present = self._shell.user_ns.copy()
+        present, odd = _parted(self._shell.user_ns.copy())
         results = self._shell.history_manager.output_hist
         own, owned = self._own, self._history.owned(present)
-        others = itertools.filterfalse(owned.__contains__, present)
-        named = {name: present[name] for name in others if type(name) is str}
+        names = list(itertools.filterfalse(owned.__contains__, present))
+        named = dict(zip(names, map(present.__getitem__, names), strict=True))
         label = self._labels.__getitem__
         values = dict(zip(map(label, named), named.values(), strict=True))
         for name in _not_users(named, own, results):
@@ -40,10 +40,10 @@ class Namespace:
         values |= {f"{_RESULT_LABEL}{number}": value for number, value in results.items()}
         hidden = self._shell.user_ns_hidden
         shape = {
-            "odd": {name: value for name, value in present.items() if type(name) is not str},
+            "odd": odd,
             "order": list(named),
             "deleted": list(itertools.filterfalse(present.__contains__, (*own, *_LATEST))),
-            "hidden": [name for name in hidden if name in named and hidden[name] is named[name]],
+            "hidden": [name for name in filter(named.__contains__, hidden) if hidden[name] is named[name]],
         }
         values[SHAPE] = self._steady(shape)
         return values
@@ -106,6 +106,14 @@ def name_of(label: str) -> str:
     """What a user calls what a label stands for."""
     kind, _, name = label.partition(":")
     return f"Out[{name}]" if kind == "o" else name
+
+
+def _parted(present: dict[Any, Any]) -> tuple[dict[str, Any], dict[Any, Any]]:
+    """Variables by name, and what else is among them: its keys may run code of the user's."""
+    if set(map(type, present)) <= {str}:
+        return present, {}
+    named = {name: value for name, value in present.items() if type(name) is str}
+    return named, {name: value for name, value in present.items() if type(name) is not str}
 
 
 class _Labels(dict[str, str]):

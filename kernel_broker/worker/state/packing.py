@@ -9,8 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kernel_broker.worker.state.draft import Draft, Group
+from kernel_broker.worker.state.units import Unit
 
 _TOGETHER = 32
+"""Labels to a unit."""
+
+_FEW = 8
+"""Atoms to a unit of those that are bound again and again."""
+
 _ITEMS = 32
 _TEXT = 64
 _NUMBERS = frozenset({type(None), bool, float, complex})
@@ -18,23 +24,45 @@ _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 
 
 def plan_atoms(draft: Draft) -> Iterator[Group]:
-    """The groups of atoms to be written: units of which one was bound anew or is no atom any more."""
+    """The groups of atoms to be written: units of which one was bound anew or is no atom any more.
+
+    What is bound anew leaves the many that are not: the next time only the few are written again.
+    """
     units, bound, atoms = draft.table.units, draft.present.bound, draft.present.atoms
 
     def is_home(label: str) -> bool:
         return label in units and units[label].atoms
 
     dirty = {id(unit): unit for unit in (units[it] for it in (*bound, *draft.present.gone) if is_home(it))}
-    draft.replaced.update(dirty)
     homeless = [label for label in bound if label in atoms and not is_home(label)]
+    few: list[list[str]] = []
     for unit in dirty.values():
         kept = [label for label in unit.labels if label in atoms]
-        room = max(0, _TOGETHER - len(kept))
-        kept += homeless[:room]
+        if len(kept) <= _FEW:
+            few.append(kept)
+            continue
+        homeless += [label for label in kept if label in bound]
+        if rest := tuple(label for label in kept if label not in bound):
+            yield rest
+    if homeless and not few and (other := _with_room(draft, len(homeless))) is not None:
+        dirty[id(other)] = other
+        few.append(list(other.labels))
+    draft.replaced.update(dirty)
+    for kept in few:
+        room = _FEW - len(kept)
+        if together := (*kept, *homeless[:room]):
+            yield together
         del homeless[:room]
-        if kept:
-            yield tuple(kept)
     yield from _portions(homeless)
+
+
+def _with_room(draft: Draft, count: int) -> Unit | None:
+    """A unit of few atoms that so many more may join."""
+    atoms = draft.present.atoms
+    for unit in draft.table.units.values():
+        if unit.atoms and len(unit.labels) + count <= _FEW and all(label in atoms for label in unit.labels):
+            return unit
+    return None
 
 
 def pack(draft: Draft, groups: Sequence[Group]) -> list[Group]:

@@ -48,6 +48,24 @@ def test_frames_are_stored_together_only_if_they_share(
     assert (units["v:one"] is units["v:two"]) is together
 
 
+def test_what_is_bound_again_leaves_the_many(shell: InteractiveShell, engine: StateEngine) -> None:
+    run(shell, engine, "; ".join(f"a{number} = {number}" for number in range(20)))
+    assert len(run(shell, engine, "pass")["v:a7"].labels) >= 20
+    units = run(shell, engine, "a7 = 'again'")
+    assert units["v:a7"] is not units["v:a8"]
+    units = run(shell, engine, "a7 = 'and again'; new = 1")
+    assert units["v:a7"] is units["v:new"]  # few, so there is room
+    before = units["v:a8"]
+    assert run(shell, engine, "a7 = 'once more'")["v:a8"] is before
+
+
+def test_new_atoms_join_the_few(shell: InteractiveShell, engine: StateEngine) -> None:
+    for number in range(30):
+        units = run(shell, engine, f"a{number} = {number}")
+    homes = {id(unit) for unit in units.values() if unit.atoms}
+    assert len(homes) <= 8
+
+
 @pytest.mark.parametrize(
     ("link", "together"),
     [

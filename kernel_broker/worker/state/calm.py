@@ -4,6 +4,8 @@ import builtins
 import gc
 import signal
 import threading
+from itertools import repeat
+from operator import is_
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -26,10 +28,14 @@ class Calm:
         self._handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if on_main else None
         self.collecting = gc.isenabled()
         gc.disable()
-        space = vars(builtins)
+        space, pristine = vars(builtins), self.pristine
+        now = map(space.get, pristine, repeat(self.ABSENT))
+        if all(map(is_, now, pristine.values())):  # the rule, and told in one go
+            self.overridden = {}
+            return
         self.overridden = {
             name: space.get(name, self.ABSENT)
-            for name, value in self.pristine.items()
+            for name, value in pristine.items()
             if name != "_" and space.get(name, self.ABSENT) is not value
         }
         space.update({name: self.pristine[name] for name in self.overridden})

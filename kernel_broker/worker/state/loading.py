@@ -80,11 +80,12 @@ def definition(uid: str) -> Any:
 
 def born(uid: str | None, make: Callable[[], Any]) -> Any:
     """The definition of that identifier: the one that exists, else a new one."""
-    made = sources[-1].definitions
     if uid is None:
         return make()
-    if uid not in made.made:
+    definitions = sources[-1].definitions
+    made = definitions.made
+    if uid not in made:
         found = make()
-        if uid not in made.made:
-            made.register(uid, found)
-    return made.made[uid]
+        if uid not in made:
+            definitions.register(uid, found)
+    return made[uid]

@@ -55,13 +55,13 @@ class Restore:
 
     def load_all(self) -> dict[str, Any]:
         """Every root by its label, but for those that can wait."""
-        self._live.forget()
         direct, self._fetch = self._fetch, (ahead := Ahead(self._fetch, self._expected()))
         try:
             return self._load_all()
         finally:
             ahead.close()
             self._fetch = direct
+            self._live.forget()
 
     def _expected(self) -> list[str]:
         """The chunks that loading everything asks for, in about that order."""
@@ -88,8 +88,10 @@ class Restore:
 
         Raises `StateUnavailable`.
         """
-        self._live.forget()
-        return self._load_unit(self._stored[label])
+        try:
+            return self._load_unit(self._stored[label])
+        finally:
+            self._live.forget()
 
     def _load_unit(self, stored: units.Stored) -> dict[str, Any]:
         try:

@@ -131,8 +131,8 @@ class LiveObjects:
         return self._finder
 
     def forget(self) -> None:
-        """A series of loads begins: look up the seeds anew."""
-        self._finder = None
+        """A series of loads is over: hold nothing for the next one."""
+        self._finder, self._replaceable = None, ()
 
     def look(self) -> dict[int, tuple[int, Any]]:
         """Find out where the live objects are now; the memo that picklers start with."""

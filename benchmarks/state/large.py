@@ -19,8 +19,9 @@ _METHOD = (
     "built by the same code; ours is measured on that one, too."
 )
 _LOAD = (
-    "The same session in a fresh process. Full load: every variable whole; beside pickle.loads of "
-    "cloudpickle's bytes. Resume for a small cell: `cnt = cnt + 1` runs as soon as what it names is there."
+    "The same session in a fresh process, settled as a worker has it from its zygote. Full load: every "
+    "variable whole; beside pickle.loads of cloudpickle's bytes. Resume for a small cell: `cnt = cnt + 1` "
+    "runs as soon as what it names is there."
 )
 
 

@@ -2,11 +2,13 @@
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 
+from kernel_broker.worker.runtime import settle
 from kernel_broker.worker.state.deferred import StandIn
 from kernel_broker.worker.state.engine import StateEngine
 
@@ -17,6 +19,13 @@ def make_shell() -> Any:
     """A pristine shell whose history is in memory, as a worker's is."""
     HistoryManager.hist_file.default_value = ":memory:"
     return InteractiveShell.instance()
+
+
+def make_settled_shell() -> Any:
+    """The same, where the zygote has done what it does before a worker is forked."""
+    shell = make_shell()
+    settle(SimpleNamespace(shell=shell))
+    return shell
 
 
 class Ours:

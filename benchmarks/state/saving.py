@@ -25,8 +25,9 @@ _SMALL = (
     "each namespace. The peers have nothing incremental but Kishu: they dump everything again."
 )
 _LOAD = (
-    "What the first commit left, loaded by a fresh process with the libraries imported; ours with every "
-    "check, process state and history included, every variable made whole. One sample is one process."
+    "What the first commit left, loaded by a fresh process with the libraries imported and the shell "
+    "settled, as a worker has them from its zygote; ours with every check, process state and history "
+    "included, every variable made whole. One sample is one process."
 )
 
 

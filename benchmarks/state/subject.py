@@ -14,7 +14,7 @@ from typing import Any
 import dill
 
 from benchmarks.state.clock import Spent, timed
-from benchmarks.state.ours import Counter, Ours, make_shell
+from benchmarks.state.ours import Counter, Ours, make_settled_shell, make_shell
 from benchmarks.state.peers import dumpers, hash_everything
 
 Samples = dict[str, list[float]]
@@ -84,7 +84,7 @@ def cells(order: Mapping[str, Any]) -> dict[str, Any]:
 def load(order: Mapping[str, Any]) -> Samples:
     """A first load of what `commit` left, by everyone."""
     exec(order["libraries"], {})  # a worker has them from its zygote
-    ours, folder = Ours(make_shell()), Path(order["folder"])
+    ours, folder = Ours(make_settled_shell()), Path(order["folder"])
     state = pickle.loads((folder / "ours").read_bytes())
     ours.chunks = state["chunks"]
     samples, kept = _Samples(), []
@@ -112,7 +112,7 @@ def load(order: Mapping[str, Any]) -> Samples:
 def touch(order: Mapping[str, Any]) -> Samples:
     """The first cell of a session that came back, up to its end: only what it names must be there."""
     exec(order["libraries"], {})
-    ours = Ours(make_shell())
+    ours = Ours(make_settled_shell())
     state = pickle.loads((Path(order["folder"]) / "ours").read_bytes())
     ours.chunks = state["chunks"]
 

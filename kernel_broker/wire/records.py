@@ -38,6 +38,16 @@ def split_record(record: bytes) -> tuple[dict[str, Any], bytes]:
     return dict(header), record[end:]
 
 
+def read_page(page: bytes) -> Iterator[tuple[bytes, dict[str, Any], bytes]]:
+    """The records of a page, each with its header and its stream. Raises `ValueError`."""
+    records = list(split_page(page))
+    ends = [_LENGTH + int.from_bytes(record[:_LENGTH], "big") for record in records]
+    heads = [record[_LENGTH:end] for record, end in zip(records, ends, strict=True)]
+    headers = from_json(b"[" + b",".join(heads) + b"]")  # at once: there may be very many
+    for record, header, end in zip(records, headers, ends, strict=True):
+        yield record, header, record[end:]
+
+
 def join_record(header: Mapping[str, Any], stream: bytes | memoryview) -> bytes:
     """A record; members of the header that are empty are left out."""
     told = {name: value for name, value in header.items() if value}

@@ -105,17 +105,19 @@ class Chunks:
         return True
 
 
-def fill(target: memoryview, names: Sequence[str], fetch: Fetch, key: bytes) -> None:
-    """Put the bytes that were cut into `names` where they belong, every piece verified against its name."""
+def pieces(size: int, names: Sequence[str], fetch: Fetch, key: bytes) -> Generator[Buffer, None, None]:
+    """The bytes that were cut into `names`, piece by piece, each verified against its name."""
     place = 0
-    pieces = fetch(names)
+    coming = fetch(names)
     try:
-        for name, piece in zip(names, pieces, strict=True):
+        for name, piece in zip(names, coming, strict=True):
             data = verified(piece, name, key)
-            target[place : place + len(data)] = data
             place += len(data)
+            if place > size:
+                break
+            yield data
     finally:
-        if isinstance(pieces, Generator):
-            pieces.close()  # now, not when the error is forgotten
-    if place != len(target):
+        if isinstance(coming, Generator):
+            coming.close()  # now, not when the error is forgotten
+    if place != size:
         raise StateCorrupt("a part of the state has not the size that was recorded")

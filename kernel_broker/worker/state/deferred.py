@@ -36,8 +36,10 @@ _CONTAINERS = frozenset({"list", "dict", "set", "tuple", "frozenset", "str", "by
 def can_wait(stored: Stored) -> bool:
     """Whether a unit is large, and holds nothing but data under names of the user's."""
     unit = stored.unit
+    if unit.size < LARGE:
+        return False
     is_data = not (unit.used or unit.reach.names or unit.anything or unit.atoms)
-    if unit.size < LARGE or not is_data or not all(label.startswith("v:") for label in unit.labels):
+    if not is_data or not all(label.startswith("v:") for label in unit.labels):
         return False
     return all(kind in _CONTAINERS or kind.startswith(_DATA) for _, kind, *_ in stored.shown)
 

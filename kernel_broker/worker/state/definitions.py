@@ -6,7 +6,7 @@ A class by value is always a definition; a function is one if it holds nothing t
 import sys
 import types
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,6 +83,13 @@ class Definitions:
     def known_uid(self, found: Any) -> str | None:
         """The identifier of an object, None if it is no definition."""
         return self._uids.get(id(found))
+
+    def among(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The identifiers of those of some objects that are definitions."""
+        uids = self._uids
+        if not uids:
+            return {}
+        return {label: uids[key] for label, value in values.items() if (key := id(value)) in uids}
 
     def holds(self, function: types.FunctionType) -> bool:
         """Whether a function is a definition, or may become one."""

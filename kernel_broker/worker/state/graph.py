@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from kernel_broker.worker.state.chunks import Stop, never
 from kernel_broker.worker.state.definitions import Definitions
 from kernel_broker.worker.state.errors import GivenUp, StateError
-from kernel_broker.worker.state.loading import Source, reading
+from kernel_broker.worker.state.loading import Source, sources
 from kernel_broker.worker.state.pickling.live import LiveObjects
 from kernel_broker.worker.state.pickling.losses import Loss, LossLog, because
 from kernel_broker.worker.state.pickling.pickler import Context, StatePickler
-from kernel_broker.worker.state.pickling.unpickler import SalvageUnpickler, StateUnpickler, reader
+from kernel_broker.worker.state.pickling.unpickler import SalvageUnpickler, Stream, loader, reader
 from kernel_broker.worker.state.reach import Reach
 from kernel_broker.worker.state.tombstone import Tombstone
 
@@ -217,19 +217,33 @@ def _on_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def load(labels: Sequence[str], stream: Any, buffers: Callable[[], Iterable[Any]], source: Source) -> Loaded:
-    """Load a graph; what cannot be loaded becomes a tombstone, the rest is unharmed. Raises `StateError`."""
-    with reading(source):
+def load(
+    labels: Sequence[str],
+    stream: Callable[[], Stream],
+    buffers: Callable[[], Iterable[Any]],
+    source: Source,
+) -> Loaded:
+    """Load a graph; what cannot be loaded becomes a tombstone, the rest is unharmed. Raises `StateError`.
+
+    `stream` and `buffers` are asked again if it has to be read a second time.
+    """
+    sources.append(source)
+    try:
         try:
-            unpickler = StateUnpickler(reader(stream), buffers(), source.live)
-            return Loaded({label: unpickler.load() for label in labels})
+            load_next = loader(stream(), buffers(), source.live)
+            loaded = Loaded({label: load_next() for label in labels})
         except StateError:
             raise
         except Exception:
-            return _salvage(labels, stream, buffers(), source)
+            loaded = _salvage(labels, stream(), buffers(), source)
+        for ending in source.endings:
+            ending()
+    finally:
+        sources.pop()
+    return loaded
 
 
-def _salvage(labels: Sequence[str], stream: Any, buffers: Iterable[Any], source: Source) -> Loaded:
+def _salvage(labels: Sequence[str], stream: Stream, buffers: Iterable[Any], source: Source) -> Loaded:
     unpickler = SalvageUnpickler(reader(stream), buffers, source.live)
     loaded = Loaded()
     for label in labels:

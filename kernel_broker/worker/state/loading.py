@@ -1,11 +1,10 @@
 """What rebuilding an object may ask for while a state is loaded: definitions, large buffers, live objects."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kernel_broker.worker.state.chunks import Fetch, fill
+from kernel_broker.worker.state.chunks import Buffer, Fetch, pieces
 from kernel_broker.worker.state.definitions import Definitions
 from kernel_broker.worker.state.pickling.live import LiveObjects
 
@@ -19,18 +18,26 @@ class Blob:
     fetch: Fetch
     key: bytes
 
+    def pieces(self) -> Generator[Buffer, None, None]:
+        """The bytes, piece by piece, each valid until the next one is asked for; raises `StateCorrupt`."""
+        return pieces(self.size, self.names, self.fetch, self.key)
+
     def read_into(self, target: memoryview) -> None:
         """Put the bytes into memory of the right size; raises `StateCorrupt`."""
-        fill(target, self.names, self.fetch, self.key)
+        place = 0
+        for piece in self.pieces():
+            target[place : place + len(piece)] = piece
+            place += len(piece)
 
     def read(self) -> bytearray:
         """The bytes."""
-        data = bytearray(self.size)
-        self.read_into(memoryview(data))
+        data = bytearray()
+        for piece in self.pieces():
+            data += piece  # memory that is made at once would first be filled with zeros
         return data
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Source:
     """Where the stream that is loaded now gets what it refers to."""
 
@@ -44,39 +51,28 @@ class Source:
     """What remains to be done when all of the stream is loaded."""
 
 
-_sources: list[Source] = []
-
-
-@contextmanager
-def reading(source: Source) -> Iterator[None]:
-    """Answer the functions below from `source` for the block; blocks may be nested."""
-    _sources.append(source)
-    try:
-        yield
-        for ending in source.endings:
-            ending()
-    finally:
-        _sources.pop()
+sources: list[Source] = []
+"""Of the streams that are loaded now, the innermost last: it answers the functions below."""
 
 
 def blob(number: int) -> Blob:
     """A buffer of the stream that is loaded now."""
-    return _sources[-1].blobs[number]
+    return sources[-1].blobs[number]
 
 
 def at_end(ending: Callable[[], None]) -> None:
     """Have something done when the stream that is loaded now has been."""
-    _sources[-1].endings.append(ending)
+    sources[-1].endings.append(ending)
 
 
 def live_object(number: int) -> Any:
     """An object of this process."""
-    return _sources[-1].live.find(number)
+    return sources[-1].live.find(number)
 
 
 def definition(uid: str) -> Any:
     """A class or function that is stored under its own identifier."""
-    source = _sources[-1]
+    source = sources[-1]
     if uid not in source.definitions.made:
         source.load(uid)
     return source.definitions.made[uid]
@@ -84,11 +80,12 @@ def definition(uid: str) -> Any:
 
 def born(uid: str | None, make: Callable[[], Any]) -> Any:
     """The definition of that identifier: the one that exists, else a new one."""
-    made = _sources[-1].definitions
     if uid is None:
         return make()
-    if uid not in made.made:
+    definitions = sources[-1].definitions
+    made = definitions.made
+    if uid not in made:
         found = make()
-        if uid not in made.made:
-            made.register(uid, found)
-    return made.made[uid]
+        if uid not in made:
+            definitions.register(uid, found)
+    return made[uid]

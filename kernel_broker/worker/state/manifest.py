@@ -18,8 +18,7 @@ _SIZE = 20
 
 def digest(data: bytes, key: bytes, name: str) -> bytes:
     """A keyed digest of an entry, bound to its name."""
-    maker = hashlib.blake2b(name.encode(), digest_size=_SIZE, key=key, person=b"state entry")
-    maker.update(b"\0")
+    maker = hashlib.blake2b(name.encode() + b"\0", digest_size=_SIZE, key=key, person=b"state entry")
     maker.update(data)
     return maker.digest()
 
@@ -55,12 +54,10 @@ def unseal(entries: Mapping[str, bytes], key: bytes) -> Manifest:
     document = from_json(body)
     _check_python(document)
     recorded = document["entries"]
-    for name in recorded.keys() | entries.keys():
-        if name == NAME:
-            continue
-        if name not in entries:
-            raise StateCorrupt(f"entry {name!r} of the state is missing")
-        if name not in recorded or digest(entries[name], key, name).hex() != recorded[name]:
+    for name in recorded.keys() - entries.keys():
+        raise StateCorrupt(f"entry {name!r} of the state is missing")
+    for name, data in entries.items():
+        if name != NAME and digest(data, key, name).hex() != recorded.get(name):
             raise StateCorrupt(f"entry {name!r} of the state is damaged or belongs to another revision")
     return Manifest(recorded, document["libraries"])
 

@@ -65,22 +65,15 @@ class Namespace:
     def restore(self, values: Mapping[str, Any]) -> None:
         """Put the variables back, in the order they had."""
         shell = self._shell
+        start = len(_VARIABLE)
         found: dict[str, Any] = dict(shell.user_ns)
         found |= {f"_{n}": result for n, result in shell.history_manager.output_hist.items()}
-        found |= {
-            label.removeprefix(_VARIABLE): value
-            for label, value in values.items()
-            if label.startswith(_VARIABLE)
-        }
+        found |= {label[start:]: value for label, value in values.items() if label.startswith(_VARIABLE)}
         shape = values.get(SHAPE) or {"odd": {}, "order": list(found), "deleted": (), "hidden": ()}
-        order = dict.fromkeys([*shape["order"], *shell.user_ns])
-        gone = set(shape["deleted"])
-        present = set(shape["order"])
-        ordered = {
-            name: found[name]
-            for name in order
-            if name in found and name not in gone and (name in present or not _RESULT.fullmatch(name))
-        }
+        ordered = {name: found[name] for name in shape["order"] if name in found}
+        for name, value in shell.user_ns.items():  # what a fresh process has, and the session did not
+            if not (name in ordered or name in shape["deleted"] or _RESULT.fullmatch(name)):
+                ordered[name] = value
         shell.user_ns.clear()
         shell.user_ns.update(ordered | shape["odd"])
         shell.user_ns_hidden.update({name: ordered[name] for name in shape["hidden"] if name in ordered})

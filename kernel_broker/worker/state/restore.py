@@ -1,18 +1,20 @@
 """Brings units back: streams to objects, definitions when something asks for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kernel_broker.worker.state import graph, units
 from kernel_broker.worker.state.ahead import Ahead
-from kernel_broker.worker.state.chunks import Fetch, broken
+from kernel_broker.worker.state.chunks import Buffer, Fetch, broken
 from kernel_broker.worker.state.damage import Damage, forget, give_up
 from kernel_broker.worker.state.deferred import can_wait
 from kernel_broker.worker.state.definitions import Definitions, is_definition, label_of, uid_in
 from kernel_broker.worker.state.errors import ChunkLost
 from kernel_broker.worker.state.loading import Blob, Source
 from kernel_broker.worker.state.pickling.live import LiveObjects
+from kernel_broker.worker.state.pickling.unpickler import Flow, Stream
 from kernel_broker.worker.state.table import Table
+from kernel_broker.worker.state.tombstone import Tombstone
 
 
 class Restore:
@@ -31,15 +33,25 @@ class Restore:
         self._fetch, self._key, self._live, self._definitions = fetch, key, live, definitions
         self.table = Table()
         self._damage = damage
+        self._flow: Flow | None = None
+        """The stream that is read now, if some of it is still to come."""
+
         self._came: dict[str, Any] = {}
         """What was loaded so far: some of it when a definition was asked for that is stored with it."""
 
-        stored = list(self.table.pages.load(entries))
-        self.table.replace((), [it.unit for it in stored])
-        self._stored = {label: it for it in stored for label in it.unit.labels}
-        self.table.cells = {f"v:{name}": cell for it in stored for name, *_, cell in it.shown}
-        self.waiting = {label for label, it in self._stored.items() if can_wait(it)}
-        definitions.reserve(uid_in(label) for label in self._stored if is_definition(label))
+        self._units = list(self.table.pages.load(entries))
+        self._stored: dict[str, units.Stored] = {}
+        self._defined: list[str] = []
+        self.table.begin([it.unit for it in self._units])
+        for it in self._units:
+            for label in it.unit.labels:
+                self._stored[label] = it
+                if is_definition(label):
+                    self._defined.append(uid_in(label))
+            for name, _, _, cell in it.shown:
+                self.table.cells[f"v:{name}"] = cell
+        self.waiting = {label for it in self._units if can_wait(it) for label in it.unit.labels}
+        definitions.reserve(self._defined)
 
     def load_all(self) -> dict[str, Any]:
         """Every root by its label, but for those that can wait."""
@@ -49,31 +61,39 @@ class Restore:
         finally:
             ahead.close()
             self._fetch = direct
+            self._live.forget()
 
     def _expected(self) -> list[str]:
         """The chunks that loading everything asks for, in about that order."""
-        found = {id(it): it for label, it in self._stored.items() if label not in self.waiting}.values()
+        found = [it for it in self._units if it.unit.chunks and it.unit.labels[0] not in self.waiting]
         return [name for it in found for part in [it.stream, *it.buffers, *it.blobs] for name in part[1]]
 
     def _load_all(self) -> dict[str, Any]:
-        for label in self._stored:
-            if label not in self._came and label not in self.waiting and not is_definition(label):
-                self._came |= self.load(label)
-        for label in self._stored:
-            uid = uid_in(label)
-            if is_definition(label) and uid not in self._definitions.made:
-                self._came |= self.load(label)
+        for it in self._units:
+            first, last = it.unit.labels[0], it.unit.labels[-1]
+            if first in self._came or first in self.waiting or is_definition(last):
+                continue
+            self._came |= self._load_unit(it)
+        for uid in self._defined:
+            if uid not in self._definitions.made:
+                self._came |= self._load_unit(self._stored[label_of(uid)])
         values, self._came = self._came, {}
-        kinds = {f"v:{name}": kind for it in self._stored.values() for name, kind, *_ in it.shown}
-        forget(self._definitions, values, kinds)
+        if any(type(made) is Tombstone for made in self._definitions.made.values()):
+            kinds = {f"v:{name}": kind for it in self._units for name, kind, *_ in it.shown}
+            forget(self._definitions, values, kinds)
         return values
 
     def load(self, label: str) -> dict[str, Any]:
-        """The roots that are stored with one; tombstones, if the store has lost a part of them.
+        """The roots that are stored with one, later; tombstones, if the store has lost a part of them.
 
         Raises `StateUnavailable`.
         """
-        stored = self._stored[label]
+        try:
+            return self._load_unit(self._stored[label])
+        finally:
+            self._live.forget()
+
+    def _load_unit(self, stored: units.Stored) -> dict[str, Any]:
         try:
             values = self._load(stored)
         except ChunkLost as error:
@@ -81,21 +101,50 @@ class Restore:
             names = list(dict.fromkeys(name for part in parts for name in part[1]))
             self._damage.chunks.update(broken(names, self._fetch, self._key))
             values = self._damage.bury(stored, error.reason)
-        give_up(self._definitions, values)
+        if is_definition(stored.unit.labels[0]):
+            give_up(self._definitions, values)
         return values
 
     def _load(self, stored: units.Stored) -> dict[str, Any]:
-        size, names = stored.stream
-        stream = self._blob(size, names).read() if names else stored.inline
         blobs = [self._blob(*part) for part in stored.blobs]
         source = Source(self._live, blobs, self._definitions, self._define)
-        loaded = graph.load(stored.unit.labels, stream, lambda: self._buffers(stored), source)
-        self._damage.note(loaded.lost)
+        try:
+            loaded = graph.load(
+                stored.unit.labels, lambda: self._stream(stored), lambda: self._buffers(stored), source
+            )
+        finally:
+            if stored.stream[1]:
+                self._let_go()
+        if loaded.lost:
+            self._damage.note(loaded.lost)
         return loaded.values
+
+    def _stream(self, stored: units.Stored) -> Stream:
+        """A short one whole; a long one comes while it is read, until something else is asked for."""
+        if not stored.stream[1]:
+            return stored.inline
+        self._hold()
+        self._flow = Flow(Blob(*stored.stream, self._fetch, self._key).pieces())
+        return self._flow
+
+    def _ask(self, names: Sequence[str]) -> Iterator[Buffer | None]:
+        """A `Fetch` for what a stream refers to: one request at a time."""
+        self._hold()
+        return self._fetch(names)
+
+    def _hold(self) -> None:
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            flow.hold()
+
+    def _let_go(self) -> None:
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            flow.close()
 
     def _define(self, uid: str) -> None:
         """Load a definition, which registers itself; of one that fails, the tombstone."""
-        values = self.load(label_of(uid))
+        values = self._load_unit(self._stored[label_of(uid)])
         self._came |= values
         if uid not in self._definitions.made:
             self._definitions.register(uid, values[label_of(uid)])
@@ -104,4 +153,4 @@ class Restore:
         return (self._blob(*part).read() for part in stored.buffers)
 
     def _blob(self, size: int, names: list[str]) -> Blob:
-        return Blob(size, names, self._fetch, self._key)
+        return Blob(size, names, self._ask, self._key)

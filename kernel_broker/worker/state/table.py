@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from kernel_broker.worker.state.definitions import is_definition, label_of, uid_in
@@ -87,6 +88,15 @@ class Table:
             self.modules.update(unit.modules)
             self.size += unit.size
         return self._drop(touched)
+
+    def begin(self, units: Sequence[Unit]) -> None:
+        """Take in the units of a state that was stored."""
+        for unit in units:
+            for label in unit.labels:
+                self.units[label] = unit
+            self.size += unit.size
+        self.chunks.update(chain.from_iterable(unit.chunks for unit in units))
+        self.modules.update(chain.from_iterable(unit.modules for unit in units))
 
     def renew(self, unit: Unit) -> None:
         """Take a unit in the place of one that was stored alike."""

@@ -5,14 +5,13 @@ that hold what is large.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from kernel_broker.wire.records import PREFIX, join_page, join_record, split_page, split_record
+from kernel_broker.wire.records import PREFIX, join_page, join_record, read_page
 from kernel_broker.worker.state.chunks import STREAM_CHUNK, Chunks
 from kernel_broker.worker.state.graph import Dumped
 from kernel_broker.worker.state.pickling.losses import Loss
-from kernel_broker.worker.state.reach import Reach
+from kernel_broker.worker.state.reach import NOWHERE, Reach
 
 INLINE = 8 * 1024
 """Streams up to this size are in the record; larger ones are cut in chunks."""
@@ -21,15 +20,14 @@ PAGE = 8 * 1024
 """Bytes to a page of records."""
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """Some roots and all that they share, as committed."""
 
     labels: tuple[str, ...]
     record: bytes
     chunks: frozenset[str] = frozenset()
     used: frozenset[str] = frozenset()
-    reach: Reach = field(default_factory=Reach)
+    reach: Reach = NOWHERE
     losses: tuple[tuple[Loss, int | None], ...] = ()
     modules: frozenset[str] = frozenset()
     size: int = 0
@@ -90,38 +88,44 @@ def encode(
     )
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """A record that was read: the unit, and where its bytes are."""
 
     unit: Unit
     inline: bytes
     stream: tuple[int, list[str]]
-    blobs: list[tuple[int, list[str]]]
-    buffers: list[tuple[int, list[str]]]
-    shown: list[tuple[str, str, str, int | None]]
+    blobs: Sequence[tuple[int, list[str]]]
+    buffers: Sequence[tuple[int, list[str]]]
+    shown: Sequence[tuple[str, str, str, int | None]]
     """Of each variable in it: name, type, preview, and the cell that made it."""
 
 
-def decode(record: bytes) -> Stored:
-    """The unit of a record."""
-    head, inline = split_record(record)
-    size, stream = head.get("stream", (0, []))
-    blobs, buffers = head.get("blobs", []), head.get("buffers", [])
-    names = frozenset(name for _, part in [(0, stream), *blobs, *buffers] for name in part)
+_NO_STREAM: tuple[int, list[str]] = (0, [])
+_NONE: frozenset[str] = frozenset()
+
+
+def decode(record: bytes, head: Mapping[str, Any], inline: bytes) -> Stored:
+    """The unit of a record with that header and stream."""
+    get = head.get
+    size, stream = get("stream", _NO_STREAM)
+    blobs, buffers = get("blobs", ()), get("buffers", ())
+    names = _NONE
+    if stream or blobs or buffers:
+        names = frozenset(stream).union(*(part for _, part in (*blobs, *buffers)))
+    reach, anything = get("reach"), get("anything", False)
     unit = Unit(
         tuple(head["labels"]),
         record,
         names,
-        frozenset(head.get("used", ())),
-        Reach(frozenset(head.get("reach", ())), head.get("anything", False)),
+        frozenset(used) if (used := get("used")) else _NONE,
+        Reach(frozenset(reach or ()), anything) if reach or anything else NOWHERE,
         (),  # what was lost is a tombstone by now, and travels
-        frozenset(head.get("modules", ())),
-        head.get("size", 0),
-        head.get("atoms", False),
-        head.get("packed", False),
+        frozenset(modules) if (modules := get("modules")) else _NONE,
+        get("size", 0),
+        get("atoms", False),
+        get("packed", False),
     )
-    return Stored(unit, inline, (size, stream), blobs, buffers, head.get("variables", []))
+    return Stored(unit, inline, (size, stream), blobs, buffers, get("variables", ()))
 
 
 class Pages:
@@ -149,10 +153,11 @@ class Pages:
                 continue
             self._next = max(self._next, int(name.removeprefix(PREFIX)) + 1)
             page: dict[tuple[str, ...], bytes] = {}
-            for record in split_page(data):
-                stored = decode(record)
-                page[stored.unit.labels] = record
-                self._home[stored.unit.labels] = name
+            for record, head, inline in read_page(data):
+                stored = decode(record, head, inline)
+                labels = stored.unit.labels
+                page[labels] = record
+                self._home[labels] = name
                 yield stored
             self._records[name] = page
             self._sizes[name] = len(data)

@@ -169,6 +169,34 @@ def test_nothing_half_made_is_left_of_a_class_and_what_it_holds(
     assert (sitting.run("k.f()").error or "").startswith("StateLost: '")
 
 
+INSIDE = (
+    "import numpy as np\nclass K:\n    table = np.arange(5e4)\n    def __init__(self, n): self.n = str(n)\n"
+    "l = [K(n) for n in range(20_000)]; k = l[0]; del K"
+)
+"""While a list comes in pieces, its class asks for a piece of its own."""
+
+
+def test_what_comes_in_pieces_waits_for_what_it_refers_to(bench: Bench, tmp_path: Path) -> None:
+    sitting = Sitting(bench, tmp_path)
+    sitting.run(INSIDE)
+    assert len(chunks_of(sitting, "v:l")) > 2 and chunks_of(sitting, "d:1")
+    sitting.move()
+    assert (
+        sitting.run("print(l[-1].n, len(l), k is l[0], k.table.sum())").text
+        == "19999 20000 True 1249975000.0\n"
+    )
+    assert len(sitting.fetched) == len(set(sitting.fetched)) and not sitting.lost
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_piece_that_is_lost_does_not_cost_what_was_asked_for_meanwhile(
+    bench: Bench, tmp_path: Path, way: str
+) -> None:
+    sitting = harmed(bench, tmp_path, [INSIDE, "also = [type(k)(5)]"], "v:l", way, -1)
+    assert sitting.run("print(also[0].n, also[0].table.sum())").text == "5 1249975000.0\n"
+    assert sitting.run("l[0]").error == f"StateLost: 'l': list made in cell [1] {TEXT[way]}; re-run cell 1"
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_results_are_lost_like_variables(bench: Bench, tmp_path: Path, way: str) -> None:
     sitting = harmed(bench, tmp_path, ["[str(n) * 9 for n in range(5000)]", "1 + 1"], "o:1", way)

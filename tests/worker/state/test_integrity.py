@@ -74,14 +74,15 @@ def test_chunks_are_verified_when_joined() -> None:
     names = cutter.cut(data)
     assert list(dict.fromkeys(names)) == cutter.new == list(store) and len(names) == 3
     assert all(len(piece) <= chunks.CHUNK for piece in store.values())
-    target = bytearray(len(data))
-    chunks.fill(memoryview(target), names, lambda ids: map(store.get, ids), KEY)
-    assert target == data
+    assert b"".join(chunks.pieces(len(data), names, lambda ids: map(store.get, ids), KEY)) == data
+    for size in (len(data) - 1, len(data) + 1):
+        with pytest.raises(StateCorrupt, match="not the size that was recorded"):
+            list(chunks.pieces(size, names, lambda ids: map(store.get, ids), KEY))
     store[names[1]] = store[names[1]][:-1] + b"?"
     with pytest.raises(StateCorrupt, match=f"chunk {names[1]} of the state is damaged"):
-        chunks.fill(memoryview(target), names, lambda ids: map(store.get, ids), KEY)
+        list(chunks.pieces(len(data), names, lambda ids: map(store.get, ids), KEY))
     with pytest.raises(StateCorrupt, match=f"chunk {names[0]} of the state is missing"):
-        chunks.fill(memoryview(target), names, lambda ids: (None for _ in ids), KEY)
+        list(chunks.pieces(len(data), names, lambda ids: (None for _ in ids), KEY))
 
 
 def test_an_unchanged_array_is_neither_sent_nor_dropped_again(bench: Bench, tmp_path: Path) -> None:

@@ -172,6 +172,8 @@ def new_class(
 
 def _bare_class(meta: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
     maker = abc.ABCMeta if issubclass(meta, abc.ABCMeta) else type
+    if meta is type and bases == (object,):
+        return type(name, bases, dict(namespace))
     lineage = list(dict.fromkeys(ancestor for base in bases for ancestor in base.__mro__))
     try:
         with _masked([cls for cls in lineage if cls in _made]):

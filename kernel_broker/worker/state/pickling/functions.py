@@ -82,6 +82,8 @@ def new_function(
     uid: str | None = None,
 ) -> types.FunctionType:
     """A function without its state."""
+    if uid is None:
+        return types.FunctionType(code, namespace, name, None, cells)
     made: types.FunctionType = born(uid, lambda: types.FunctionType(code, namespace, name, None, cells))
     return made
 
@@ -90,9 +92,16 @@ def fill_function(function: types.FunctionType, state: tuple[Any, ...]) -> None:
     """Give a function its state, and the cells that it brought along their contents."""
     cells, attributes, extra = state
     for cell, *contents in cells:
-        fill_cell(cell, tuple(contents))
-    for name, value in zip(_ATTRIBUTES, attributes, strict=True):
-        setattr(function, name, value)
+        if contents:
+            cell.cell_contents = contents[0]
+    (
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__doc__,
+        function.__module__,
+        function.__qualname__,
+        function.__annotations__,
+    ) = attributes  # in the order of `_ATTRIBUTES`
     if extra:
         function.__dict__.update(extra)
 

@@ -7,6 +7,7 @@ unpickler. For all others the pickler asks, and they are written as calls of `li
 import asyncio
 import builtins
 import importlib
+import operator
 import os
 import pickle
 import sys
@@ -73,6 +74,15 @@ def parts_of(shell: Any) -> list[Any]:
     return [*shell.configurables, *shell.display_formatter.formatters.values()]
 
 
+class _Found(dict[Any, Any]):
+    """Live objects by number; those that are not in it are looked for."""
+
+    find: _Getter
+
+    def __missing__(self, number: Any) -> Any:
+        return self.find(number)
+
+
 class LiveObjects:
     """The live objects of one shell (made while that is pristine)."""
 
@@ -92,6 +102,10 @@ class LiveObjects:
         self.kinds: set[type] = set()
         """The types of the live objects."""
 
+        self._finder: Callable[[Any], Any] | None = None
+        self._replaceable: tuple[Any, ...] = ()
+        """What code that is run by loading may put others in the place of."""
+
     def part_name(self, found: Any) -> str | None:
         """The name of a part that every fresh shell has, None for anything else."""
         return type(found).__name__ if id(found) in self._parts else None
@@ -106,6 +120,19 @@ class LiveObjects:
         if number in NEEDED:
             importlib.import_module(NEEDED[number])
         return getter(self._shell)
+
+    def finder(self) -> Callable[[Any], Any]:
+        """The same as `find`, quick for the seeds: they are looked up once, for a series of loads."""
+        now = (sys.modules, sys.path, sys.meta_path, sys.argv)
+        if self._finder is None or not all(map(operator.is_, now, self._replaceable)):
+            found = _Found((number, self.find(number)) for number in SEEDS)
+            found.find = self.find
+            self._replaceable, self._finder = now, found.__getitem__
+        return self._finder
+
+    def forget(self) -> None:
+        """A series of loads is over: hold nothing for the next one."""
+        self._finder, self._replaceable = None, ()
 
     def look(self) -> dict[int, tuple[int, Any]]:
         """Find out where the live objects are now; the memo that picklers start with."""

@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, BinaryIO, ClassVar
 
 from kernel_broker.worker.state.errors import StateError
@@ -10,13 +10,12 @@ from kernel_broker.worker.state.pickling.live import LiveObjects, prologue
 from kernel_broker.worker.state.tombstone import Tombstone
 
 
-class StateUnpickler(pickle.Unpickler):
-    """Reads a stream that `StatePickler` wrote."""
-
-    def __init__(self, file: BinaryIO, buffers: Iterable[Any], live: LiveObjects) -> None:
-        super().__init__(file, buffers=buffers)
-        self.persistent_load = live.find  # type: ignore[method-assign]
-        self.load()  # the prologue
+def loader(stream: "Stream", buffers: Iterable[Any], live: LiveObjects) -> Callable[[], Any]:
+    """Gives one object after the other of a stream that `StatePickler` wrote."""
+    unpickler = pickle.Unpickler(_framed(stream), buffers=buffers)
+    unpickler.persistent_load = live.finder()  # type: ignore[method-assign]
+    unpickler.load()  # the prologue
+    return unpickler.load
 
 
 _Base: Any = pickle._Unpickler
@@ -142,33 +141,70 @@ class SalvageUnpickler(_Base):
     }
 
 
-class _Joined(io.RawIOBase):
-    """The prologue, then a stream, as one file; neither is copied."""
+class Flow(io.RawIOBase):
+    """A file of pieces that come one after the other; none is kept."""
 
-    def __init__(self, stream: Any) -> None:
-        self._parts = [memoryview(_PROLOGUE), memoryview(stream)]
+    def __init__(self, pieces: Iterator[Any]) -> None:
+        self._pieces = pieces
+        self._part = memoryview(_PROLOGUE)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, target: Any) -> int:
-        while self._parts and not self._parts[0]:
-            del self._parts[0]
-        if not self._parts:
-            return 0
-        part = self._parts[0]
+        while not self._part:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._part = memoryview(piece)
+        part = self._part
         count = min(len(target), len(part))
         target[:count] = part[:count]
-        self._parts[0] = part[count:]
+        self._part = part[count:]
         return count
+
+    def hold(self) -> None:
+        """Have the rest come now, and keep it: other things are to be asked for.
+
+        What is wrong with it is told when it is read.
+        """
+        held, failure = [bytes(self._part)], None
+        try:
+            held.extend(map(bytes, self._pieces))  # those before an error are in it
+        except StateError as error:
+            failure = error
+        self._pieces, self._part = _held(held, failure), memoryview(b"")
+
+    def close(self) -> None:
+        """No more is needed."""
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
+        super().close()
+
+
+def _held(pieces: list[bytes], failure: StateError | None) -> Iterator[bytes]:
+    yield from pieces
+    if failure is not None:
+        raise failure
 
 
 _PROLOGUE = prologue()
 _AHEAD = 2**16
+_FRAME = _PROLOGUE[:2] + b"\x95"  # PROTO and FRAME
+
+Stream = bytes | Flow
 
 
-def reader(stream: Any) -> BinaryIO:
+def reader(stream: Stream) -> BinaryIO:
     """A file over a stream, after the prologue, that lets the C unpickler read ahead."""
-    if len(stream) <= _AHEAD:
-        return io.BytesIO(_PROLOGUE + bytes(stream))
-    return io.BufferedReader(_Joined(stream), _AHEAD)
+    if isinstance(stream, Flow):
+        return io.BufferedReader(stream, _AHEAD)
+    return io.BytesIO(_PROLOGUE + stream)
+
+
+def _framed(stream: Stream) -> BinaryIO:
+    """The same for the C unpickler alone, which takes all bytes at once if one frame is around them."""
+    if isinstance(stream, Flow):
+        return reader(stream)
+    length = (len(_PROLOGUE) - 2 + len(stream)).to_bytes(8, "little")
+    return io.BytesIO(b"".join((_FRAME, length, _PROLOGUE[2:], stream)))

@@ -67,8 +67,7 @@ class History(Provider):
         manager._i00, manager._i, manager._ii, manager._iii = value["recent"]
         self._publish(raw)
         rows = zip(range(1, len(raw)), parsed[1:], raw[1:], strict=False)
-        manager.db_input_cache = list(rows)
-        manager.writeout_cache()
+        manager.db_input_cache = list(rows)  # who reads the database has it written out first
 
     def _publish(self, raw: list[str]) -> None:
         names = {f"_i{number}": text for number, text in enumerate(raw) if number}

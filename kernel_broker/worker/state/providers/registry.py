@@ -134,9 +134,14 @@ class Registry:
     def restore_entries(self, entries: Mapping[str, bytes], late: bool) -> list[Pin]:
         """Bring back what is outside the graph: all but the late ones before the graph, those after it."""
         self.failures = []
+        kept: dict[str, dict[str, bytes]] = {}
+        for name, data in entries.items():
+            if name.startswith(_ENTRY):
+                owner, _, page = name.removeprefix(_ENTRY).partition("/")
+                kept.setdefault(owner, {})[page] = data
         for provider in self._providers:
-            if not provider.in_graph and provider.late is late:
-                self._attempt(provider, _restore, provider, entries)
+            if provider.name in kept and not provider.in_graph and provider.late is late:
+                self._attempt(provider, _restore, provider, kept[provider.name])
         return self.failures
 
     def restore_roots(self, values: Mapping[str, Any]) -> list[Pin]:
@@ -166,16 +171,8 @@ def _entry(provider: Provider, page: str) -> str:
     return f"{_ENTRY}{provider.name}/{page}" if page else _ENTRY + provider.name
 
 
-def _restore(provider: Provider, entries: Mapping[str, bytes]) -> None:
-    prefix = _entry(provider, "")
+def _restore(provider: Provider, pages: Mapping[str, bytes]) -> None:
     if provider.paged:
-        start = len(prefix) + 1
-        pages = {
-            name[start:]: pickle.loads(data)
-            for name, data in entries.items()
-            if name.startswith(prefix + "/")
-        }
-        if pages:
-            provider.apply(pages)
-    elif prefix in entries:
-        provider.apply(pickle.loads(entries[prefix]))
+        provider.apply({page: pickle.loads(data) for page, data in pages.items()})
+    else:
+        provider.apply(pickle.loads(pages[""]))

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel_broker.errors import BrokerError, Conflict, NotFound
+from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.sessions.owned import owned
 from kernel_broker.store.contract import RevisionRecord, SessionRecord, Store
 from kernel_broker.store.refusals import find_revision
 from kernel_broker.wire.ids import Revision, SessionId
@@ -81,10 +82,7 @@ class Past:
         return False
 
     async def _record(self, owner: str, session_id: SessionId) -> SessionRecord:
-        record = await self._store.get(session_id)
-        if record is None or record.owner != owner:
-            raise NotFound(f"no session {session_id!r}", code="session_not_found")
-        return record
+        return await owned(self._store, owner, session_id)
 
 
 def _is_fork_of(record: SessionRecord, origin: Json, at_any_revision: bool) -> bool:

@@ -27,6 +27,7 @@ from kernel_broker.store.contract import (
     StoreUnavailable,
 )
 from kernel_broker.store.refusals import find_revision
+from kernel_broker.store.unreadable import EntriesUnreadable
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
 from kernel_broker.wire.pages import chunks_of, is_page
 from kernel_broker.wire.problems import Problem
@@ -270,7 +271,10 @@ class Tenure:
         pages = {}
         if self.document.files == "state":
             await self.make_sure(run)
-            entries = await self.load(run)
+            try:
+                entries: Mapping[str, bytes] = await self.load(run)
+            except EntriesUnreadable as refusal:
+                entries = refusal.intact
             pages = {name: data.decode("ascii", "replace") for name, data in entries.items() if is_page(name)}
         document = replace(self.document, execution_count=0, pinned=[], comms={}, carried=pages)
         revision = await self._around.store.reset(lease, document.to_bytes(), self._around.clock())

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kernel_broker.errors import BrokerError, Conflict
+from kernel_broker.sessions.claims import printable
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.owned import owned
 from kernel_broker.store.contract import RevisionRecord, SessionRecord, Store
@@ -58,7 +59,7 @@ class Past:
         """The variables of the head: what its records tell of them. No worker is woken."""
         await self._record(owner, session_id)
         try:
-            return variables(await self._store.entries(session_id))
+            return printable(variables(await self._store.entries(session_id)))
         except ValueError as error:
             raise BrokerError(f"the session's state is damaged: {error}", code="state_unreadable") from error
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.metrics import AMENDMENTS, GIVEN_UP
+from kernel_broker.sessions.claims import printable
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.pieces import name_of
 from kernel_broker.sessions.run import Outcome, Run
@@ -189,8 +190,8 @@ class Tenure:
         document = replace(
             self.document,
             execution_count=head["execution_count"],
-            pinned=head["pinned"],
-            comms=head["comms"],
+            pinned=printable(head["pinned"]),
+            comms=printable(head["comms"]),
             runtime=info.get("runtime", self.document.runtime),
         )
         return Commit(

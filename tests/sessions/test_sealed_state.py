@@ -12,6 +12,14 @@ import pytest
 
 from fixtures.broker import Broker
 from fixtures.redis_server import RedisServer
+from kernel_broker.errors import NotFound
+from kernel_broker.sessions.owned import owned
+from kernel_broker.store.contract import SessionRecord
+from kernel_broker.store.keyring import Keyring
+from kernel_broker.store.sealed import SealedStore
+from kernel_broker.store.sqlite import SqliteStore
+from kernel_broker.store.unreadable import DocumentUnreadable
+from kernel_broker.wire.ids import Revision, SessionId
 
 EVIL = """
 class Evil:
@@ -159,3 +167,18 @@ def test_keys_that_cannot_be_used_end_the_broker_at_once(
     command = [sys.executable, "-m", "kernel_broker", *arguments]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1 and told in ended.stderr and "c2hvcnQ" not in ended.stderr
+
+
+async def test_a_session_that_cannot_be_read_is_told_to_its_owner_alone() -> None:
+    inner = SqliteStore(None)
+    await inner.open()
+    try:
+        record = SessionRecord(SessionId("s"), "ada", Revision(0), 1.0, 1.0, 100.0, b"{}")
+        await SealedStore(inner, Keyring({"here": bytes(32)})).create(record)
+        elsewhere = SealedStore(inner, Keyring({"there": bytes(32)}))
+        with pytest.raises(DocumentUnreadable, match="key 'here'"):
+            await owned(elsewhere, "ada", record.session_id)
+        with pytest.raises(NotFound, match="no session 's'"):
+            await owned(elsewhere, "bob", record.session_id)
+    finally:
+        await inner.close()

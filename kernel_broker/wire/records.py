@@ -36,11 +36,9 @@ def split_record(record: bytes) -> tuple[dict[str, Any], bytes]:
     end = _LENGTH + int.from_bytes(record[:_LENGTH], "big")
     try:
         header = from_json(record[_LENGTH:end])
-    except RecursionError as error:
-        raise ValueError("a record of the state is nested too deeply") from error
-    if not isinstance(header, dict):
-        raise ValueError("a record of the state has no header")
-    return header, record[end:]
+        return {**header}, record[end:]
+    except (TypeError, RecursionError) as error:
+        raise ValueError("a record of the state has no header") from error
 
 
 def join_record(header: Mapping[str, Any], stream: bytes | memoryview) -> bytes:

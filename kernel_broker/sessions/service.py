@@ -142,12 +142,16 @@ class Sessions:
 
     async def list(self, owner: str) -> list[Json]:
         """The owner's sessions, the most recently active first; those that cannot be read are left out."""
-        views = []
+        views, damaged = [], []
         for record in await self._store.list(owner):
             try:
                 views.append(self._view(record))
-            except DocumentDamaged as damage:
-                log.warning("session %s is not listed: %s", record.session_id, damage)
+            except DocumentDamaged:
+                damaged.append(record.session_id)
+        if damaged:
+            log.warning(
+                "%d session(s) cannot be read and are not listed, %s one of them", len(damaged), damaged[0]
+            )
         return views
 
     async def delete(self, owner: str, session_id: SessionId) -> None:

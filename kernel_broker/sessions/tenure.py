@@ -30,7 +30,7 @@ from kernel_broker.store.contract import (
 from kernel_broker.store.refusals import find_revision
 from kernel_broker.store.unreadable import EntriesUnreadable
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
-from kernel_broker.wire.pages import chunks_of, is_page
+from kernel_broker.wire.pages import PageError, chunks_of, decode_pages, is_page
 from kernel_broker.wire.problems import Problem
 
 T = TypeVar("T")
@@ -272,10 +272,7 @@ class Tenure:
         pages = {}
         if self.document.files == "state":
             await self.make_sure(run)
-            try:
-                entries: Mapping[str, bytes] = await self.load(run)
-            except EntriesUnreadable as refusal:
-                entries = refusal.intact
+            entries = await self._load_intact(run)
             pages = {name: data.decode("ascii", "replace") for name, data in entries.items() if is_page(name)}
         document = replace(self.document, execution_count=0, pinned=[], comms={}, carried=pages)
         revision = await self._around.store.reset(lease, document.to_bytes(), self._around.clock())
@@ -283,6 +280,17 @@ class Tenure:
         self._take(replace(self.record, revision=revision, doc=document.to_bytes(), size=0))
         if pages:
             await self._put_files_back(run)
+
+    async def _load_intact(self, run: Run) -> Mapping[str, bytes]:
+        """What can be read of the entries, and what of that makes sense together."""
+        try:
+            return await self.load(run)
+        except EntriesUnreadable as refusal:
+            try:
+                decode_pages(refusal.intact)
+            except PageError:
+                return {}
+            return refusal.intact
 
     async def _put_files_back(self, run: Run) -> None:
         """The second half of a restart; done later if it was cut off."""

@@ -195,12 +195,14 @@ class SealedStore:
         return await self.inner.collect(now, grace)
 
     def _readable(self, records: Sequence[SessionRecord]) -> builtins.list[SessionRecord]:
-        read = []
+        read, refusals = [], []
         for record in records:
             try:
                 read.append(opened(self.keyring, record)[0])
             except DocumentUnreadable as refusal:
-                log.warning("not listed: %s", refusal)
+                refusals.append(refusal)
+        if refusals:
+            log.warning("%d session(s) are not listed; of one of them: %s", len(refusals), refusals[0])
         return read
 
     def _remember(self, session_id: SessionId, known: Known) -> None:

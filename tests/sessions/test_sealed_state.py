@@ -7,19 +7,27 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from fixtures.broker import Broker
 from fixtures.redis_server import RedisServer
 from kernel_broker.errors import NotFound
+from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.owned import owned
-from kernel_broker.store.contract import SessionRecord
+from kernel_broker.sessions.run import Request, Run
+from kernel_broker.sessions.surroundings import SessionLimits, Surroundings
+from kernel_broker.sessions.tenure import Tenure
+from kernel_broker.store.contract import Commit, SessionRecord
 from kernel_broker.store.keyring import Keyring
 from kernel_broker.store.sealed import SealedStore
 from kernel_broker.store.sqlite import SqliteStore
 from kernel_broker.store.unreadable import DocumentUnreadable
-from kernel_broker.wire.ids import Revision, SessionId
+from kernel_broker.wire.ids import Revision, RunId, SessionId
+from kernel_broker.wire.pages import FileRecord, encode_page
+
+SID = SessionId("s")
 
 EVIL = """
 class Evil:
@@ -173,7 +181,7 @@ async def test_a_session_that_cannot_be_read_is_told_to_its_owner_alone() -> Non
     inner = SqliteStore(None)
     await inner.open()
     try:
-        record = SessionRecord(SessionId("s"), "ada", Revision(0), 1.0, 1.0, 100.0, b"{}")
+        record = SessionRecord(SID, "ada", Revision(0), 1.0, 1.0, 100.0, b"{}")
         await SealedStore(inner, Keyring({"here": bytes(32)})).create(record)
         elsewhere = SealedStore(inner, Keyring({"there": bytes(32)}))
         with pytest.raises(DocumentUnreadable, match="key 'here'"):
@@ -182,3 +190,32 @@ async def test_a_session_that_cannot_be_read_is_told_to_its_owner_alone() -> Non
             await owned(elsewhere, "bob", record.session_id)
     finally:
         await inner.close()
+
+
+@pytest.mark.parametrize(("damaged", "left"), [("graph", {"files/0", "files/1"}), ("files/0", set())])
+async def test_a_restart_takes_the_files_along_that_make_sense_without_what_is_damaged(
+    tmp_path: Path, damaged: str, left: set[str]
+) -> None:
+    store = SealedStore(SqliteStore(tmp_path / "store.db"), Keyring({"here": bytes(32)}))
+    await store.open()
+    try:
+        document = SessionDocument(files="state")
+        await store.create(SessionRecord(SID, "ada", Revision(0), 1.0, 1.0, 100.0, document.to_bytes()))
+        record = await store.get(SID)
+        assert record is not None
+        around = Surroundings(store, cast(Any, None), "pod", SessionLimits(), lambda: 1.0, cast(Any, None))
+        tenure = Tenure(record, around)
+        run = Run(SID, RunId("restart"), Request("control", "", {"msg_id": ""}, {}))
+        lease = await tenure.hold(run)
+        pages = {
+            "files/0": encode_page([FileRecord("a", "folder", 0o755, 1)]),
+            "files/1": encode_page([FileRecord("a/b", "file", 0o644, 1)]),
+        }
+        await store.commit(Commit(lease, Revision(0), 1.0, document.to_bytes(), pages | {"graph": b"1"}))
+        with sqlite3.connect(tmp_path / "store.db") as database:
+            harm = "UPDATE entries SET data = CAST(data || x'00' AS BLOB) WHERE name = ?"
+            assert database.execute(harm, [damaged]).rowcount
+        await tenure.reset(run)
+        assert set(await store.entries(SID)) == left
+    finally:
+        await store.close()

@@ -31,7 +31,7 @@ def _is_text(value: Any) -> bool:
 
 def _is_name(value: Any) -> bool:
     """Text that a store can take: JSON can say half of a surrogate pair, UTF-8 cannot."""
-    return isinstance(value, str) and printable(value) is value
+    return isinstance(value, str) and (value.isascii() or printable(value) is value)
 
 
 def _list_of(test: Test) -> Test:

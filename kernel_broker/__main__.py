@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel_broker import __version__
-from kernel_broker.app import make_app
+from kernel_broker.app import make_app, rekey_store
 from kernel_broker.sessions.service import Sessions
 from kernel_broker.settings import Settings, SettingsError, describe_settings, read_settings
 from kernel_broker.store.contract import StoreUnavailable
@@ -128,7 +128,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
-    parser.parse_args()
+    rekeying = "rekey: seal all sessions at rest anew with the first of the encryption keys, and end"
+    parser.add_argument("command", nargs="?", choices=["rekey"], help=rekeying)
+    command = parser.parse_args().command
     try:
         settings = read_settings()
     except SettingsError as error:
@@ -140,13 +142,16 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hide our children's ends
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when all is done: exit with 0
     try:
+        if command == "rekey":
+            print(*asyncio.run(rekey_store(settings)), sep="\n")
+            return
         asyncio.run(serve(settings))
     except (StoreUnavailable, SettingsError) as error:
         sys.exit(f"kernel_broker: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        if settings.uds:
+        if settings.uds and command is None:
             Path(settings.uds).unlink(missing_ok=True)
 
 

@@ -20,20 +20,45 @@ from kernel_broker.sessions.revisions import Past
 from kernel_broker.sessions.service import Sessions
 from kernel_broker.sessions.surroundings import SessionLimits, Upkeep
 from kernel_broker.settings import Settings, SettingsError
-from kernel_broker.store.contract import History
-from kernel_broker.store.open import open_store
+from kernel_broker.store.contract import History, Store
+from kernel_broker.store.open import open_store, sealed
 
 log = logging.getLogger(__name__)
 
 DESCRIPTION = "Jupyter kernels that cost nothing while idle: run cells in durable sessions over HTTP."
 
 
-def make_app(settings: Settings) -> FastAPI:
-    """The broker as an ASGI application."""
+def make_store(settings: Settings) -> Store:
+    """The store that is set, sealed if there are keys."""
     try:
         store = open_store(settings.store_url, History(settings.revisions, settings.revisions_bytes))
     except ValueError as error:
         raise SettingsError(f"KERNEL_BROKER_STORE_URL: {error}") from error
+    try:
+        return sealed(store, settings.encryption_keys)
+    except ValueError as error:
+        raise SettingsError(f"KERNEL_BROKER_ENCRYPTION_KEYS: {error}") from error
+
+
+async def rekey_store(settings: Settings) -> list[str]:
+    """Bring all sessions at rest under the first key; what to tell of it. Raises `BrokerError`."""
+    # Imported here: they bring the cryptography that a store in plain text does without.
+    from kernel_broker.store.rekey import rekey
+    from kernel_broker.store.sealed import SealedStore
+
+    store = make_store(settings)
+    if not isinstance(store, SealedStore):
+        raise SettingsError("KERNEL_BROKER_ENCRYPTION_KEYS names no key to bring sessions under")
+    await store.open()
+    try:
+        return list((await rekey(store)).lines())
+    finally:
+        await store.close()
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """The broker as an ASGI application."""
+    store = make_store(settings)
     folders = Folders(Path(settings.files_dir))
     pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders)
     limits = _limits(settings)

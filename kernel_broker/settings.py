@@ -44,6 +44,9 @@ class Settings:
                                  "an embedded store in the user's data directory)")  # fmt: skip
     token: str = setting("", "bearer token that opens everything; empty: no token is asked for")
     token_file: str = setting("", "file that holds the token, instead of TOKEN")
+    encryption_keys: str = setting("", "keys that encrypt what is stored, NAME:BASE64 of 32 bytes, comma-"
+                                       "separated: the first encrypts, all decrypt")  # fmt: skip
+    encryption_keys_file: str = setting("", "file that holds them, instead of ENCRYPTION_KEYS")
     preload: str = setting("auto", "modules the zygote imports, comma-separated; 'auto': those of numpy, "
                                    "pandas, matplotlib.pyplot that are installed; empty: none")  # fmt: skip
     spares: int = setting(2, "workers kept forked and ready")
@@ -120,15 +123,21 @@ def _convert(name: str, raw: str, kind: type) -> Any:
     return value
 
 
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        secret = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable} cannot be read: {getattr(error, 'strerror', 'not text')}") from error
+    if not secret:
+        raise SettingsError(f"{variable} is empty")
+    return secret
+
+
 def _resolve(settings: Settings) -> Settings:
     values = {item.name: getattr(settings, item.name) for item in fields(Settings)}
-    if settings.token_file:
-        try:
-            values["token"] = Path(settings.token_file).read_text().strip()
-        except OSError as error:
-            raise SettingsError(f"{PREFIX}TOKEN_FILE cannot be read: {error.strerror}") from error
-        if not values["token"]:
-            raise SettingsError(f"{PREFIX}TOKEN_FILE is empty")
+    for name in ("token", "encryption_keys"):
+        if getattr(settings, f"{name}_file"):
+            values[name] = _read_secret(f"{PREFIX}{name.upper()}_FILE", getattr(settings, f"{name}_file"))
     values["files_dir"] = str(Path(settings.files_dir or default_files_dir()).absolute())
     values["store_url"] = settings.store_url or default_store_url()
     if settings.port > 65535:

@@ -5,6 +5,14 @@ import secrets
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from kernel_broker.errors import BrokerError
+
+
+class DocumentDamaged(BrokerError):
+    """What is stored as a session's document is none."""
+
+    code = "state_unreadable"
+
 
 @dataclass(slots=True)
 class SessionDocument:
@@ -47,6 +55,12 @@ class SessionDocument:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "SessionDocument":
-        """Read a stored document; members of other versions are ignored."""
+        """Read a stored document; members of other versions are ignored. Raises `DocumentDamaged`."""
         known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in json.loads(raw).items() if name in known})
+        try:
+            return cls(**{name: value for name, value in json.loads(raw).items() if name in known})
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise DocumentDamaged(
+                "the session cannot be read: its document was changed in the store, or it is encrypted and "
+                "KERNEL_BROKER_ENCRYPTION_KEYS is not set"
+            ) from error

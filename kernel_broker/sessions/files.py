@@ -10,6 +10,7 @@ from typing import Any
 from kernel_broker.errors import BrokerError, Conflict, NotFound, TooLarge
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.file_rules import FileRules
+from kernel_broker.sessions.owned import owned
 from kernel_broker.sessions.pieces import name_of
 from kernel_broker.sessions.run import Request, make_header
 from kernel_broker.sessions.service import Sessions
@@ -102,9 +103,7 @@ class SessionFiles:
         await self._ask(owner, session_id, {"op": "delete", "path": path})
 
     async def _document(self, owner: str, session_id: SessionId) -> SessionDocument:
-        record = await self._store.get(session_id)
-        if record is None or record.owner != owner:
-            raise NotFound(f"no session {session_id!r}", code="session_not_found")
+        record = await owned(self._store, owner, session_id)
         document = SessionDocument.from_bytes(record.doc)
         if document.files != "state":
             raise Conflict(

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 from kernel_broker.errors import BrokerError
 from kernel_broker.pool.exchange import DOWN, SLOT, Exchange
 from kernel_broker.pool.handle import Worker, WorkerLost
+from kernel_broker.sessions.claims import chunk_ids
 from kernel_broker.store.contract import Buffer
 from kernel_broker.wire.frames import Frame, FrameError
 from kernel_broker.wire.ids import ChunkId
@@ -55,7 +56,7 @@ class Intake:
         if exchange is None or slot in self._taking or len(names) != len(sizes):
             raise FrameError("a worker sends chunks that it cannot have")
         pieces = exchange.read(slot, sizes)
-        chunks = {ChunkId(name): piece for name, piece in zip(names, pieces, strict=True)}
+        chunks = dict(zip(chunk_ids(names), pieces, strict=True))
         self._taking[slot] = self._spawn(self._take(slot, chunks))
 
     async def _take(self, slot: int, chunks: Mapping[ChunkId, Buffer]) -> None:
@@ -64,8 +65,9 @@ class Intake:
         with suppress(WorkerLost):
             await self._worker.send(Frame("taken", {"slot": slot}))
 
-    async def gather(self, chunk_id: ChunkId, data: bytes) -> None:
+    async def gather(self, name: Any, data: bytes) -> None:
         """A chunk has come in a frame."""
+        (chunk_id,) = chunk_ids([name])
         self._gathered[chunk_id] = data
         if sum(map(len, self._gathered.values())) >= _IN_FRAMES:
             await self._store_gathered()
@@ -82,10 +84,11 @@ class Intake:
             except BrokerError as error:
                 self._trouble = error
 
-    async def discard(self, names: Sequence[str]) -> None:
+    async def discard(self, names: Any) -> None:
         """What the worker has found damaged goes, before the same chunks come again."""
+        damaged = chunk_ids(names)
         try:
-            await self._discard([ChunkId(name) for name in names])
+            await self._discard(damaged)
         except BrokerError as error:
             self._trouble = error
 
@@ -115,7 +118,7 @@ class Supply:
 
     def begin(self, head: Json, on_failure: Callable[[BrokerError], None] | None) -> None:
         """The worker asks for chunks. Without `on_failure` a failure of the store is the worker's to hear."""
-        ids = [ChunkId(chunk_id) for chunk_id in head["ids"]]
+        ids = chunk_ids(head["ids"])
         number = head.get("fetch")
         if number in self._fetches or (number is not None and self._worker.exchange is None):
             raise FrameError("a worker asks for chunks in a way that cannot be")

@@ -27,6 +27,7 @@ Amend = Callable[[Json, Sequence[bytes], bool], Awaitable[bool]]
 _STRAY_TYPES = frozenset({"stream", "display_data", "update_display_data", "execute_result", "error",
                           "clear_output", "comm_open", "comm_msg", "comm_close", "debug_event"})  # fmt: skip
 _STRAYS_KEPT = 1000
+_STRAY_BYTES = 64 * 2**20
 
 
 class Residence:
@@ -37,7 +38,8 @@ class Residence:
         self._amend = amend
         self._around = around
         self._warm: WarmWorker | None = None
-        self._strays: deque[Message] = deque(maxlen=_STRAYS_KEPT)
+        self._strays: deque[Message] = deque()
+        self._stray_bytes = 0
         self.background: RunLog | None = None
         """Output of threads and tasks that outlive their cell; None while there are none."""
         self._speaker: Run | None = None
@@ -145,6 +147,7 @@ class Residence:
         """What is said unasked, since the last run and for the block, goes out with this one, in order."""
         while self._strays:
             run.publish(self._strays.popleft())
+        self._stray_bytes = 0
         self._speaker = run
         try:
             yield
@@ -172,6 +175,9 @@ class Residence:
             self.background.append(message.to_line)
         else:
             self._strays.append(message)
+            self._stray_bytes += message.size
+            while len(self._strays) > _STRAYS_KEPT or self._stray_bytes > _STRAY_BYTES:
+                self._stray_bytes -= self._strays.popleft().size
 
 
 def _unreadable(failure: str, tenure: Tenure) -> BrokerError:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel_broker.errors import BrokerError, Conflict, NotFound
+from kernel_broker.errors import BrokerError, Conflict
+from kernel_broker.sessions.claims import printable
 from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.sessions.owned import owned
 from kernel_broker.store.contract import RevisionRecord, SessionRecord, Store
 from kernel_broker.store.refusals import find_revision
 from kernel_broker.wire.ids import Revision, SessionId
@@ -57,7 +59,7 @@ class Past:
         """The variables of the head: what its records tell of them. No worker is woken."""
         await self._record(owner, session_id)
         try:
-            return variables(await self._store.entries(session_id))
+            return printable(variables(await self._store.entries(session_id)))
         except ValueError as error:
             raise BrokerError(f"the session's state is damaged: {error}", code="state_unreadable") from error
 
@@ -81,10 +83,7 @@ class Past:
         return False
 
     async def _record(self, owner: str, session_id: SessionId) -> SessionRecord:
-        record = await self._store.get(session_id)
-        if record is None or record.owner != owner:
-            raise NotFound(f"no session {session_id!r}", code="session_not_found")
-        return record
+        return await owned(self._store, owner, session_id)
 
 
 def _is_fork_of(record: SessionRecord, origin: Json, at_any_revision: bool) -> bool:

@@ -10,14 +10,16 @@ from typing import Any
 
 from kernel_broker.errors import Conflict, NotFound, Unavailable
 from kernel_broker.pool.pool import Pool
-from kernel_broker.sessions.document import SessionDocument
+from kernel_broker.sessions.document import DocumentDamaged, SessionDocument
 from kernel_broker.sessions.file_rules import FilesMode
 from kernel_broker.sessions.live import LiveSession
+from kernel_broker.sessions.owned import owned
 from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import SessionLimits, Surroundings, Upkeep
 from kernel_broker.store.contract import SessionMissing, SessionRecord, StaleLease, Store, StoreUnavailable
+from kernel_broker.store.unreadable import Unreadable
 from kernel_broker.wire.ids import Revision, RunId, SessionId
 
 log = logging.getLogger(__name__)
@@ -139,12 +141,23 @@ class Sessions:
         return self._view(await self._record(owner, session_id))
 
     async def list(self, owner: str) -> list[Json]:
-        """The owner's sessions, the most recently active first."""
-        return [self._view(record) for record in await self._store.list(owner)]
+        """The owner's sessions, the most recently active first; those that cannot be read are left out."""
+        views, damaged = [], []
+        for record in await self._store.list(owner):
+            try:
+                views.append(self._view(record))
+            except DocumentDamaged:
+                damaged.append(record.session_id)
+        if damaged:
+            log.warning(
+                "%d session(s) cannot be read and are not listed, %s one of them", len(damaged), damaged[0]
+            )
+        return views
 
     async def delete(self, owner: str, session_id: SessionId) -> None:
         """End a session and forget its state."""
-        await self._record(owner, session_id)
+        with suppress(Unreadable):
+            await self._record(owner, session_id)
         live = self._live.pop(session_id, None)
         if live is not None:
             await live.end("the session was deleted")
@@ -220,10 +233,7 @@ class Sessions:
     # -- inside ----------------------------------------------------------------------------------
 
     async def _record(self, owner: str, session_id: SessionId) -> SessionRecord:
-        record = await self._store.get(session_id)
-        if record is None or record.owner != owner:
-            raise NotFound(f"no session {session_id!r}", code="session_not_found")
-        return record
+        return await owned(self._store, owner, session_id)
 
     async def _here(self, owner: str, session_id: SessionId) -> LiveSession | None:
         """The session if it is at this pod: then the store need not answer; raises `NotFound`."""

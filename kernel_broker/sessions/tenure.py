@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.metrics import AMENDMENTS, GIVEN_UP
+from kernel_broker.sessions.claims import printable
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.pieces import name_of
 from kernel_broker.sessions.run import Outcome, Run
@@ -27,8 +28,9 @@ from kernel_broker.store.contract import (
     StoreUnavailable,
 )
 from kernel_broker.store.refusals import find_revision
+from kernel_broker.store.unreadable import EntriesUnreadable
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId, new_run_id
-from kernel_broker.wire.pages import chunks_of, is_page
+from kernel_broker.wire.pages import PageError, chunks_of, decode_pages, is_page
 from kernel_broker.wire.problems import Problem
 
 T = TypeVar("T")
@@ -188,8 +190,8 @@ class Tenure:
         document = replace(
             self.document,
             execution_count=head["execution_count"],
-            pinned=head["pinned"],
-            comms=head["comms"],
+            pinned=printable(head["pinned"]),
+            comms=printable(head["comms"]),
             runtime=info.get("runtime", self.document.runtime),
         )
         return Commit(
@@ -270,7 +272,7 @@ class Tenure:
         pages = {}
         if self.document.files == "state":
             await self.make_sure(run)
-            entries = await self.load(run)
+            entries = await self._load_intact(run)
             pages = {name: data.decode("ascii", "replace") for name, data in entries.items() if is_page(name)}
         document = replace(self.document, execution_count=0, pinned=[], comms={}, carried=pages)
         revision = await self._around.store.reset(lease, document.to_bytes(), self._around.clock())
@@ -278,6 +280,17 @@ class Tenure:
         self._take(replace(self.record, revision=revision, doc=document.to_bytes(), size=0))
         if pages:
             await self._put_files_back(run)
+
+    async def _load_intact(self, run: Run) -> Mapping[str, bytes]:
+        """What can be read of the entries, and what of that makes sense together."""
+        try:
+            return await self.load(run)
+        except EntriesUnreadable as refusal:
+            try:
+                decode_pages(refusal.intact)
+            except PageError:
+                return {}
+            return refusal.intact
 
     async def _put_files_back(self, run: Run) -> None:
         """The second half of a restart; done later if it was cut off."""

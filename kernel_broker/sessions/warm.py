@@ -5,17 +5,24 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from kernel_broker.errors import BrokerError
 from kernel_broker.pool.handle import Exit, Worker, WorkerLost
+from kernel_broker.sessions.claims import check_change, check_done
 from kernel_broker.sessions.freight import Discard, Fetch, Intake, Keep, Supply
 from kernel_broker.sessions.run import Outcome, Request, Run
-from kernel_broker.wire.frames import Frame
-from kernel_broker.wire.ids import ChunkId
+from kernel_broker.wire.frames import Frame, FrameError
 from kernel_broker.wire.messages import CHANNELS, Message
 
 log = logging.getLogger(__name__)
+
+_HELD: Final = 64
+_HELD_BYTES: Final = 2**28
+"""What is kept of answers until the state is committed: one reply and one status, if the worker is honest."""
+
+_STARTED: Final = 256
+"""What a worker may have asked for and not got yet."""
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -132,6 +139,8 @@ class WarmWorker:
                 await self._listen()
                 for task in self._started:
                     task.cancel()
+        except* Exception:
+            log.exception("what a worker asked for could not be done; ending the worker")
         finally:
             self._over.set()
             self.worker.kill()
@@ -151,6 +160,9 @@ class WarmWorker:
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         assert self._tasks is not None
+        if len(self._started) > _STARTED:
+            work.close()
+            raise FrameError("a worker asks for more at once than any of ours")
         task = self._tasks.create_task(work)
         self._started.add(task)
         task.add_done_callback(self._started.discard)
@@ -196,7 +208,7 @@ class WarmWorker:
             case "chunks":
                 self._intake.take(frame.head)
             case "chunk":
-                await self._intake.gather(ChunkId(frame.head["id"]), frame.parts[0])
+                await self._intake.gather(frame.head["id"], frame.parts[0])
             case "lost":
                 await self._intake.discard(frame.head["ids"])
             case "fetch":
@@ -222,14 +234,20 @@ class WarmWorker:
             run.waiting_for_input = True
         idle = message.msg_type == "status" and head.get("state") == "idle"
         if run.request.channel == "shell" and (idle or message.channel == "shell"):
-            run.held.append(message)
+            self._hold(run, message)
             return
         run.publish(message)
         if idle and run.request.channel == "control" and not run.done.done():
             run.done.set_result(await self._ports.settle(None, {}, ()))
         await run.log.room()
 
+    def _hold(self, run: Run, message: Message) -> None:
+        run.held.append(message)
+        if len(run.held) > _HELD or sum(held.size for held in run.held) > _HELD_BYTES:
+            raise FrameError("a worker answers a request more than once")
+
     async def _settle(self, frame: Frame) -> None:
+        check_done(frame)
         run = self._runs.get(frame.head["msg_id"])
         committed = False
         try:
@@ -254,6 +272,7 @@ class WarmWorker:
         await self.worker.send(Frame("answer", {**head, "ask": number}))
 
     async def _amend(self, frame: Frame) -> None:
+        check_change(frame)
         committed = False
         try:
             await self._intake.settled()

@@ -28,6 +28,21 @@ def open_store(url: str, history: History = HEAD_ALONE) -> Store:
     raise ValueError(f"unknown store {scheme!r}: KERNEL_BROKER_STORE_URL is one of {_FORMS}")
 
 
+def sealed(store: Store, keys: str) -> Store:
+    """The same store with what is in it encrypted, if `keys` names any; see `keyring.read_keys`.
+
+    Raises ValueError, which repeats no key.
+    """
+    if not keys.strip():
+        return store
+    # Imported here: some 10 MiB that a store in plain text does without.
+    from kernel_broker.store.keyring import read_keys
+    from kernel_broker.store.sealed import SealedStore
+
+    keyring = read_keys(keys)
+    return store if keyring is None else SealedStore(store, keyring)
+
+
 def _sqlite(url: str, history: History) -> Store:
     from kernel_broker.store.sqlite import SqliteStore
 

@@ -16,6 +16,8 @@ only if it ends with `end`; anything else is a cut, and the reader re-attaches w
 import json
 from typing import Any, Final, Literal
 
+from kernel_broker.wire.text import to_json
+
 Event = dict[str, Any]
 EndStatus = Literal["ok", "error", "aborted", "failed"]
 """`error`: the cell raised, its state is committed. `failed`: see the end's `problem`.
@@ -33,8 +35,12 @@ class LineError(ValueError):
 
 def to_line(event: str, seq: int, **members: Any) -> bytes:
     """One event as an NDJSON line."""
-    line = json.dumps({"event": event, "seq": seq, **members}, separators=(",", ":"), ensure_ascii=False)
-    return line.encode() + b"\n"
+    whole = {"event": event, "seq": seq, **members}
+    line = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return line.encode() + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair: JSON can say it, UTF-8 cannot
+        return to_json(whole).encode() + b"\n"
 
 
 def read_line(line: str | bytes) -> Event:

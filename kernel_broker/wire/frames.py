@@ -19,7 +19,8 @@ _LENGTH = struct.Struct("!Q")
 
 MAX_HEAD = 16 * 2**20
 MAX_PARTS = 4096
-MAX_PART = 2**30
+MAX_PARTS_SIZE = 2**30
+"""Of all parts of a frame together: what its reader may have to hold."""
 
 
 class FrameError(ValueError):
@@ -74,8 +75,8 @@ class FrameDecoder:
         lengths = [
             _LENGTH.unpack_from(self._buffer, _PREFIX.size + i * _LENGTH.size)[0] for i in range(count)
         ]
-        if any(length > MAX_PART for length in lengths):
-            raise FrameError("frame part too large")
+        if sum(lengths) > MAX_PARTS_SIZE:
+            raise FrameError("frame too large")
         if len(self._buffer) < start + head_length + sum(lengths):
             return None
         return self._cut(start, head_length, lengths)

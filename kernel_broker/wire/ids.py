@@ -14,12 +14,19 @@ Epoch = NewType("Epoch", int)
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
+_CHUNK = re.compile(r"[0-9a-f]{1,64}")
+
 ID_RULE = "1 to 128 letters, digits, '.', '_', ':' or '-', starting with a letter or digit"
 
 
 def is_valid_id(text: str) -> bool:
     """Whether `text` may name a session or a run (see `ID_RULE`)."""
     return _ID.fullmatch(text) is not None
+
+
+def is_chunk_id(value: object) -> bool:
+    """Whether it may name a chunk."""
+    return isinstance(value, str) and _CHUNK.fullmatch(value) is not None
 
 
 def new_session_id() -> SessionId:

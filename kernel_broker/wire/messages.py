@@ -63,4 +63,4 @@ def _one_line_of_text(line: bytes) -> bytes:
     """UTF-8 on one line, whatever the worker sent: half a surrogate pair comes as a byte that is no text."""
     if not line.isascii():
         line = line.decode("utf-8", "replace").encode()
-    return line.replace(b"\n", b" ") + b"\n"
+    return line.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"

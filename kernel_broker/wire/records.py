@@ -34,8 +34,11 @@ def join_page(records: Iterable[bytes]) -> bytes:
 def split_record(record: bytes) -> tuple[dict[str, Any], bytes]:
     """The header, and the stream if it is in the record. Raises `ValueError`."""
     end = _LENGTH + int.from_bytes(record[:_LENGTH], "big")
-    header = from_json(record[_LENGTH:end])
-    return dict(header), record[end:]
+    try:
+        header = from_json(record[_LENGTH:end])
+        return {**header}, record[end:]
+    except (TypeError, RecursionError) as error:
+        raise ValueError("a record of the state has no header") from error
 
 
 def read_page(page: bytes) -> Iterator[tuple[bytes, dict[str, Any], bytes]]:
@@ -65,8 +68,24 @@ def variables(entries: Mapping[str, bytes]) -> list[dict[str, Any]]:
     for entry, page in entries.items():
         if entry.startswith(PREFIX):
             for record in split_page(page):
-                found += _variables_of(split_record(record)[0])
+                found += _checked(split_record(record)[0])
     return sorted(found, key=lambda variable: str(variable["name"]))
+
+
+def _checked(header: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        rows = _variables_of(header)
+    except (TypeError, AttributeError) as error:
+        raise ValueError("a record of the state is malformed") from error
+    for row in rows:
+        losses = row["pinned"]
+        texts = [*(row[name] for name in ("name", "type", "preview")), *row["shares"]]
+        texts += [loss[name] for loss in losses for name in ("type", "reason")]
+        cells = [row["cell"], *(loss["cell"] for loss in losses)]
+        numbers = [row["size"], *(cell for cell in cells if cell is not None)]
+        if any(type(text) is not str for text in texts) or any(type(number) is not int for number in numbers):
+            raise ValueError("a record of the state is malformed")
+    return rows
 
 
 def _variables_of(header: dict[str, Any]) -> list[dict[str, Any]]:

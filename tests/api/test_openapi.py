@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fixtures.broker import Broker
+from fixtures.hostile import examples
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
@@ -33,6 +34,6 @@ def test_schemathesis_finds_no_server_error_and_no_violation(
         "--phases",
         "examples,fuzzing,stateful",
     ]
-    command += ["--max-examples", "25", "--request-timeout", "20", "--seed", "1"]
+    command += ["--max-examples", str(examples(25)), "--request-timeout", "20", "--seed", "1"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + broker.log.read_text()[-2000:]

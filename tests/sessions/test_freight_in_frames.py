@@ -104,17 +104,17 @@ async def test_chunks_are_supplied_in_order(monkeypatch: pytest.MonkeyPatch) -> 
     async def fetch(wanted: Collection[ChunkId]) -> Mapping[ChunkId, bytes]:
         if "bad" in wanted:
             raise StoreUnavailable("away")
-        return {chunk_id: chunk_id.encode() * 2**18 for chunk_id in wanted if chunk_id != "none"}
+        return {chunk_id: chunk_id.encode() * 2**18 for chunk_id in wanted if chunk_id != "dead"}
 
     async with connected(monkeypatch) as (worker, far), asyncio.TaskGroup() as tasks:
         supply = Supply(worker, fetch, tasks.create_task)
-        names = [*(str(number) for number in range(30)), "none", "x"]
+        names = [*(str(number) for number in range(30)), "dead", "e"]
         supply.begin({"ids": ids(*names)}, None)
         frames = await far.receive(32)
         assert [frame.head["id"] for frame in frames] == names
-        assert [frame.head["found"] for frame in frames] == [name != "none" for name in names]
+        assert [frame.head["found"] for frame in frames] == [name != "dead" for name in names]
         sent = {frame.head["id"]: b"".join(frame.parts) for frame in frames}
-        assert all(sent[name] == name.encode() * 2**18 for name in names if name != "none")
+        assert all(sent[name] == name.encode() * 2**18 for name in names if name != "dead")
         supply.begin({"ids": ids("bad")}, None)
         (failed,) = await far.receive(1)
         assert failed.head["failure"] == "away"

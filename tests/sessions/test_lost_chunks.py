@@ -1,5 +1,6 @@
 """A store that has lost bytes, end to end: what needs them is lost, told, and can be had again."""
 
+import base64
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,13 +53,16 @@ class Place:
                 database.execute("UPDATE chunk_data SET data = ? WHERE number = ?", [worse, number])
 
 
-@pytest.fixture(params=["sqlite-damaged", "sqlite-missing", "redis-damaged", "redis-missing"])
+@pytest.fixture(
+    params=["sqlite-damaged", "sqlite-missing", "redis-damaged", "redis-missing", "sealed-damaged"]
+)
 def place(request: pytest.FixtureRequest, make_broker: Callable[..., Broker]) -> Place:
     store, _, way = request.param.partition("-")
     if store == "sqlite":
         return Place(make_broker(preload="numpy"), way, None)
     server = request.getfixturevalue("redis_server")
-    return Place(make_broker(server.url, preload="numpy"), way, server.client())
+    keys = {"encryption_keys": f"test:{base64.b64encode(bytes(32)).decode()}"} if store == "sealed" else {}
+    return Place(make_broker(server.url, preload="numpy", **keys), way, server.client())
 
 
 def said(answer: dict[str, Any]) -> str:

@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fakeredis
 from redis.asyncio import Redis
 
 from kernel_broker.store.contract import HEAD_ALONE, History, Store
+from kernel_broker.store.keyring import Keyring
 from kernel_broker.store.redis import RedisLink
 from kernel_broker.store.redis_store import RedisStore
+from kernel_broker.store.sealed import SealedStore
+from kernel_broker.store.seals import OVERHEAD
 from kernel_broker.store.sqlite import SqliteStore
 
 
@@ -22,6 +25,16 @@ class Backend:
     store: Store
     age: Callable[[float], Awaitable[None]]
     clock: Callable[[], float]
+    extra: int = 0
+    """Bytes that each stored entry and chunk is longer than what is in it."""
+
+
+@asynccontextmanager
+async def sealed_backend(inner: AbstractAsyncContextManager[Backend]) -> AsyncIterator[Backend]:
+    """The same store, sealed."""
+    async with inner as backend:
+        keyring = Keyring({"new": bytes(range(32)), "old": bytes(32)})
+        yield replace(backend, store=SealedStore(backend.store, keyring), extra=OVERHEAD)
 
 
 @asynccontextmanager

@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from backends import Backend, fake_client, redis_backend, sqlite_backend
+from backends import Backend, fake_client, redis_backend, sealed_backend, sqlite_backend
 from redis.asyncio import Redis
 
 from kernel_broker.store.contract import HEAD_ALONE, History
 
-BACKENDS = ["sqlite-file", "sqlite-memory", "redis", "fakeredis"]
+BACKENDS = ["sqlite-file", "sqlite-memory", "redis", "fakeredis", "sealed-sqlite", "sealed-redis"]
 
 
 @pytest.fixture
@@ -22,13 +22,16 @@ def history() -> History:
 @pytest.fixture(params=BACKENDS)
 async def backend(request: pytest.FixtureRequest, tmp_path: Path, history: History) -> AsyncIterator[Backend]:
     async with AsyncExitStack() as stack:
-        if request.param == "sqlite-file":
+        which = request.param.removeprefix("sealed-")
+        if which == "sqlite-file":
             chosen = sqlite_backend(tmp_path / "state" / "store.db", history)
-        elif request.param == "sqlite-memory":
+        elif which.startswith("sqlite"):
             chosen = sqlite_backend(None, history)
-        elif request.param == "redis":
+        elif which == "redis":
             server = request.getfixturevalue("redis_server")
             chosen = redis_backend(Redis.from_url(server.unix_url, protocol=2), history)
         else:
             chosen = redis_backend(fake_client(), history)
+        if which != request.param:
+            chosen = sealed_backend(chosen)
         yield await stack.enter_async_context(chosen)

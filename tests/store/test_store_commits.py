@@ -22,12 +22,13 @@ async def test_a_commit_changes_entries_doc_size_and_revision_together(backend):
     await backend.store.put_chunks(SID, {A: b"12345", B: b"x" * 10})
     first = step(lease, put={"x": BINARY, "y": b"", "z": b"zz"}, add=[A, B], at=2222.5, doc=b"one\xff")
     assert await backend.store.commit(first) == 1
-    expected = record(revision=1, last_activity=2222.5, doc=b"one\xff", size=len(BINARY) + 2 + 15)
+    size = len(BINARY) + 2 + 15 + 5 * backend.extra
+    expected = record(revision=1, last_activity=2222.5, doc=b"one\xff", size=size)
     assert await backend.store.get(SID) == expected
     second = step(lease, 1, put={"x": b"new"}, delete=["y", "never"], drop=[B, ChunkId("never")])
     assert await backend.store.commit(second) == 2
     assert await backend.store.entries(SID) == {"x": b"new", "z": b"zz"}
-    assert (await backend.store.get(SID)).size == 3 + 2 + 5
+    assert (await backend.store.get(SID)).size == 3 + 2 + 5 + 3 * backend.extra
 
 
 async def test_names_of_entries_may_be_any_text(backend):
@@ -43,7 +44,7 @@ async def test_what_is_both_given_and_taken_stays(backend):
     await backend.store.commit(step(lease, put={"x": b"1"}, delete=["x"], add=[A], drop=[A]))
     assert await backend.store.entries(SID) == {"x": b"1"}
     await backend.store.commit(step(lease, 1, add=[A]))
-    assert (await backend.store.get(SID)).size == 6
+    assert (await backend.store.get(SID)).size == 6 + 2 * backend.extra
     await backend.age(90)
     await backend.store.collect(backend.clock(), 60)
     assert await backend.store.get_chunks(SID, [A]) == {A: b"12345"}

@@ -6,10 +6,10 @@ repeated, left half-way (chunks written, commit never sent), expired or collecte
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
-from backends import Backend, fake_client, redis_backend, sqlite_backend
+from backends import Backend, fake_client, redis_backend, sealed_backend, sqlite_backend
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -29,6 +29,7 @@ from kernel_broker.store.contract import (
     SessionRecord,
     StaleLease,
 )
+from kernel_broker.store.seals import OVERHEAD
 from kernel_broker.wire.ids import ChunkId, Revision, RunId, SessionId
 
 SID, FORK = SessionId("s"), SessionId("f")
@@ -53,6 +54,11 @@ def bytes_of(chunk_id: ChunkId) -> bytes:
 CHUNK_SIZE = len(bytes_of(ChunkId("c0")))
 
 
+def history_of(extra: int) -> History:
+    """The same bound, in blobs, where each takes `extra` bytes more."""
+    return replace(HISTORY, size=HISTORY.size + 2 * extra)
+
+
 @dataclass(frozen=True, eq=False)
 class Written:
     """Bytes of an entry as one commit wrote them; the same bytes written again are another one."""
@@ -68,8 +74,9 @@ class Kept:
     entries: dict[str, Written]
     refs: set[ChunkId]
 
-    def size(self) -> int:
-        return sum(len(written.data) for written in self.entries.values()) + len(self.refs) * CHUNK_SIZE
+    def size(self, extra: int) -> int:
+        entries = sum(len(written.data) + extra for written in self.entries.values())
+        return entries + len(self.refs) * (CHUNK_SIZE + extra)
 
 
 @dataclass
@@ -86,12 +93,14 @@ class Model:
     lease_until: float = 0
     last: Commit | None = None
     used: float = 0
+    extra: int = 0
+    """Bytes that each entry and chunk takes besides its own."""
 
     def __post_init__(self) -> None:
         self.past = [Kept(self.revision, self.entries, self.refs)]
 
     def size(self) -> int:
-        return self.past[-1].size()
+        return self.past[-1].size(self.extra)
 
     def held(self) -> set[ChunkId]:
         """The chunks that a kept revision refers to."""
@@ -101,14 +110,15 @@ class Model:
         """Bytes that only old revisions hold."""
         written = {version for kept in self.past for version in kept.entries.items()}
         old = Kept(0, dict(enumerate(written - set(self.entries.items()))), self.held() - self.refs)
-        return sum(len(version[1].data) for version in old.entries.values()) + len(old.refs) * CHUNK_SIZE
+        entries = sum(len(version[1].data) + self.extra for version in old.entries.values())
+        return entries + len(old.refs) * (CHUNK_SIZE + self.extra)
 
     def advance(self, entries: dict[str, Written], refs: set[ChunkId]) -> None:
         """A new head, and what goes for it."""
         self.revision += 1
         self.entries, self.refs = entries, refs
         self.past.append(Kept(self.revision, entries, refs))
-        while len(self.past) > HISTORY.revisions or self.old_size() > HISTORY.size:
+        while len(self.past) > HISTORY.revisions or self.old_size() > history_of(self.extra).size:
             if len(self.past) == 1:
                 break
             del self.past[0]
@@ -129,14 +139,18 @@ class Histories(RuleBasedStateMachine):
         self.leases: dict[str, list[Lease]] = {"pod-a": [], "pod-b": []}  # the latest first
 
     async def enter(self, which: str, url: str | None) -> Backend:
-        if which == "redis":
+        sealed = which.startswith("sealed-")
+        history = history_of(OVERHEAD if sealed else 0)
+        if which.endswith("redis") and which != "fakeredis":
             client = Redis.from_url(url, protocol=2)
             await client.flushall()
-            chosen = redis_backend(client, HISTORY)
+            chosen = redis_backend(client, history)
         elif which == "fakeredis":
-            chosen = redis_backend(fake_client(), HISTORY)
+            chosen = redis_backend(fake_client(), history)
         else:
-            chosen = sqlite_backend(None, HISTORY)
+            chosen = sqlite_backend(None, history)
+        if sealed:
+            chosen = sealed_backend(chosen)
         return await self.stack.enter_async_context(chosen)
 
     def teardown(self) -> None:
@@ -185,7 +199,7 @@ class Histories(RuleBasedStateMachine):
         record = SessionRecord(SID, "ada", Revision(0), 1.0, 1.0, TTL, b"doc")
         assert self.do(self.store.create(record)) is (self.model is None)
         if self.model is None:
-            self.model = Model(used=self.now)
+            self.model = Model(used=self.now, extra=self.backend.extra)
 
     @rule(sure=SELDOM)
     def delete(self, sure):
@@ -219,7 +233,7 @@ class Histories(RuleBasedStateMachine):
             assert got is RevisionMissing
         else:
             assert got is True
-            self.fork = Model(start.revision, start.entries, start.refs)
+            self.fork = Model(start.revision, start.entries, start.refs, extra=self.backend.extra)
 
     @rule(seconds=st.sampled_from([1, LEASE - 10, LEASE + 10, GRACE, TTL // 2]))
     def time_passes(self, seconds):
@@ -446,18 +460,20 @@ class Histories(RuleBasedStateMachine):
         known = {chunk_id: bytes_of(chunk_id) for chunk_id in self.held() | self.loose.keys()}
         assert self.do(self.store.get_chunks(session_id, [f"c{number}" for number in range(3)])) == known
         revisions = self.do(self.store.revisions(session_id))
-        assert [(r.revision, r.size) for r in revisions] == [(k.revision, k.size()) for k in model.past]
+        assert [(r.revision, r.size) for r in revisions] == [
+            (k.revision, k.size(model.extra)) for k in model.past
+        ]
         assert sum(revision.alone for revision in revisions) == model.old_size()
         return [record]
 
 
 @pytest.mark.parametrize("which", [name for name in BACKENDS if name != "sqlite-file"])
 def test_every_history_is_as_the_model_says(which, request):
-    url = request.getfixturevalue("redis_server").unix_url if which == "redis" else None
+    url = request.getfixturevalue("redis_server").unix_url if which in ("redis", "sealed-redis") else None
     run_state_machine_as_test(
         lambda: Histories(which, url),
         settings=settings(
-            max_examples=10 if which == "fakeredis" else 40,
+            max_examples=40 if which in ("redis", "sqlite-memory") else 10,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

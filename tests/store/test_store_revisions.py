@@ -36,8 +36,9 @@ async def test_a_revision_is_known_by_what_its_commit_said(backend):
     zero, one, two = await backend.store.revisions(SID)
     assert (zero.revision, zero.run_id, zero.doc, zero.size, zero.alone) == (0, None, record().doc, 0, 0)
     assert (one.revision, one.at, one.run_id, one.doc) == (1, 11.5, "r", b"one\xff")
-    assert (one.size, one.alone) == (8, 8)
-    assert (two.revision, two.at, two.run_id, two.doc, two.size, two.alone) == (2, 12.5, None, b"two", 3, 0)
+    assert (one.size, one.alone) == (8 + 2 * backend.extra, 8 + 2 * backend.extra)
+    assert (two.revision, two.at, two.run_id, two.doc) == (2, 12.5, None, b"two")
+    assert (two.size, two.alone) == (3 + 2 * backend.extra, 0)
 
 
 async def test_a_checkout_is_a_new_head_with_the_old_state(backend):
@@ -49,10 +50,15 @@ async def test_a_checkout_is_a_new_head_with_the_old_state(backend):
     assert await store.checkout(lease, Revision(1), b"back", 3000.5) == 3
     assert await store.entries(SID) == {"x": b"1", "gone": b"g"}
     head = await store.get(SID)
-    assert (head.revision, head.doc, head.last_activity, head.size) == (3, b"back", 3000.5, 6)
+    assert (head.revision, head.doc, head.last_activity, head.size) == (
+        3,
+        b"back",
+        3000.5,
+        6 + 3 * backend.extra,
+    )
     assert await store.checkout(lease, Revision(2), b"forth", 3001.5) == 4
     assert await store.entries(SID) == {"x": b"2", "new": b"n"}
-    assert (await store.get(SID)).size == 4
+    assert (await store.get(SID)).size == 4 + 3 * backend.extra
     assert kept(await store.revisions(SID)) == [1, 2, 3, 4]
     await backend.age(90)
     assert await store.collect(backend.clock(), 60) == 0
@@ -136,7 +142,12 @@ async def test_a_chunk_that_comes_and_goes_is_counted_once(backend):
         assert len(await backend.store.revisions(SID)) == min(number + 2, 4)
     assert sum(revision.alone for revision in await backend.store.revisions(SID)) == 0
     await backend.store.commit(step(lease, 9, drop=[A]))
-    assert [revision.alone for revision in await backend.store.revisions(SID)] == [0, 0, 800, 0]
+    assert [revision.alone for revision in await backend.store.revisions(SID)] == [
+        0,
+        0,
+        800 + backend.extra,
+        0,
+    ]
 
 
 async def test_a_reset_can_be_undone(backend):
@@ -166,7 +177,7 @@ async def test_a_fork_starts_at_a_revision_and_goes_its_own_way(backend, revisio
     lease = await worked_in(backend)
     assert await store.fork(SID, revision and Revision(revision), record(FORK, "bob", 7.5, doc=b"child"))
     child = await store.get(FORK)
-    size = len(entries) + (4 if chunk == A else 2)
+    size = len(entries) + (4 if chunk == A else 2) + 2 * backend.extra
     assert child == record(FORK, "bob", 7.5, doc=b"child", revision=revision or 2, size=size)
     assert await store.entries(FORK) == {"x": entries}
     assert set(await store.get_chunks(FORK, [chunk])) == {chunk}

@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.hostile import examples
 from kernel_broker.wire.frames import MAGIC, Frame, FrameDecoder, FrameError, encode
 
 json_values = st.recursive(
@@ -54,6 +55,33 @@ def test_a_head_that_names_no_kind_is_refused(head: bytes) -> None:
     decoder = FrameDecoder()
     decoder.feed(broken)
     with pytest.raises(FrameError):
+        list(decoder)
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(frames, min_size=1, max_size=3), st.data())
+def test_bent_frames_are_refused_or_read_and_never_held_beyond_what_they_name(
+    sent: list[Frame], data: st.DataObject
+) -> None:
+    stream = bytearray(b"".join(b"".join(encode(frame)) for frame in sent))
+    for place in data.draw(st.lists(st.integers(0, len(stream) - 1), min_size=1, max_size=4)):
+        stream[place] = data.draw(st.integers(0, 255))
+    decoder, received = FrameDecoder(), 0
+    try:
+        for start in range(0, len(stream), 64):
+            decoder.feed(bytes(stream[start : start + 64]))
+            received += sum(1 for _ in decoder)
+    except FrameError:
+        return
+    assert received <= len(stream) // 12
+    assert decoder.pending <= len(stream)
+
+
+def test_parts_that_are_too_large_together_are_refused_before_they_are_read() -> None:
+    decoder = FrameDecoder()
+    sizes = b"".join((2**29).to_bytes(8, "big") for _ in range(3))
+    decoder.feed(MAGIC + (2).to_bytes(4, "big") + (3).to_bytes(4, "big") + sizes)
+    with pytest.raises(FrameError, match="too large"):
         list(decoder)
 
 

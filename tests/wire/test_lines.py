@@ -20,6 +20,10 @@ def test_a_line_is_read_as_it_was_written(seq: int, members: dict[str, str]) -> 
     assert read_line(line) == {"event": "end", "seq": seq, **members}
 
 
+def test_half_of_a_surrogate_pair_goes_through_a_line() -> None:
+    assert read_line(to_line("end", 1, notices=["caf\udce9"]))["notices"] == ["caf\udce9"]
+
+
 @given(st.text(max_size=100), st.lists(st.binary(max_size=50), max_size=3))
 def test_a_message_keeps_its_parts(text: str, buffers: list[bytes]) -> None:
     content = json.dumps({"text": text}, ensure_ascii=False).encode()
@@ -30,9 +34,9 @@ def test_a_message_keeps_its_parts(text: str, buffers: list[bytes]) -> None:
 
 
 def test_bytes_that_are_no_text_and_line_breaks_cannot_break_a_stream() -> None:
-    content = b'{"text":"a\x80b",\n"n":1}'
+    content = b'{"text":"a\x80b",\n\r"n":1}'
     line = Message("iopub", "stream", "p", b"{}", b"{}", b"{}", content).to_line(0)
-    assert line.count(b"\n") == 1
+    assert len(line.splitlines()) == 1
     assert read_line(line)["content"] == {"text": "a\ufffdb", "n": 1}
 
 

@@ -51,8 +51,7 @@ def unseal(entries: Mapping[str, bytes], key: bytes) -> Manifest:
     tag, body = sealed[:_SIZE], sealed[_SIZE:]
     if not hmac.compare_digest(tag, digest(body, key, NAME)):
         raise StateCorrupt("the manifest of the state is damaged or was not written by this session")
-    document = from_json(body)
-    _check_python(document)
+    document = _read(body)
     recorded = document["entries"]
     for name in recorded.keys() - entries.keys():
         raise StateCorrupt(f"entry {name!r} of the state is missing")
@@ -60,6 +59,19 @@ def unseal(entries: Mapping[str, bytes], key: bytes) -> Manifest:
         if name != NAME and digest(data, key, name).hex() != recorded.get(name):
             raise StateCorrupt(f"entry {name!r} of the state is damaged or belongs to another revision")
     return Manifest(recorded, document["libraries"])
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    """The document; its tag is right, so that this session's key made it, though not always this module."""
+    try:
+        document = from_json(body)
+        _check_python(document)
+        parts = document["entries"], document["libraries"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StateCorrupt("the manifest of the state cannot be read") from error
+    if not all(isinstance(part, dict) for part in parts):
+        raise StateCorrupt("the manifest of the state cannot be read")
+    return dict(document)
 
 
 def _check_python(document: dict[str, Any]) -> None:

@@ -1,10 +1,14 @@
 """A state is loaded only as it was written: whole, by this session, for this Python; and sent once."""
 
 import json
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from fixtures.hostile import almost, examples
 from fixtures.state_lab import Bench, Sitting
 from kernel_broker.worker.state import chunks, manifest
 from kernel_broker.worker.state.errors import StateCorrupt, StateMismatch
@@ -65,6 +69,20 @@ def test_another_python_or_format_is_named(change: dict[str, object], text: str)
     data = json.dumps(body).encode()
     with pytest.raises(StateMismatch, match=text):
         manifest.unseal({manifest.NAME: manifest.digest(data, KEY, manifest.NAME) + data}, KEY)
+
+
+RECORDED = {"format": 1, "python": [3, 11, 0], "magic": MAGIC_NUMBER.hex(), "libraries": {}, "entries": {}}
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(almost(RECORDED).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60), st.booleans())
+def test_whatever_a_manifest_says_it_is_read_or_refused(body: bytes, tagged: bool) -> None:
+    data = manifest.digest(body, KEY, manifest.NAME) + body if tagged else body
+    try:
+        found = manifest.unseal({manifest.NAME: data, "graph": b"1"}, KEY)
+    except (StateCorrupt, StateMismatch):
+        return
+    assert tagged and found.entries["graph"] == manifest.digest(b"1", KEY, "graph").hex()
 
 
 def test_chunks_are_verified_when_joined() -> None:

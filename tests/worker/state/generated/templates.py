@@ -94,8 +94,10 @@ class Meta(metaclass=Kind): pass""",
     __slots__ = ('l', 'r', '__weakref__')
     def __init__(self, l): self.l = l; self.r = self
     def grow(self, x=0): self.l.append(x)""",
+    # Copied as itself: pandas copies what a frame carries, also for one who only looks at it.
     "Noisy": """class Noisy:
     def __del__(self): log.append('end')
+    def __deepcopy__(self, memo): return self
     def grow(self, x=0): log.append(x)""",
     "Acts": """class Acts:
     hits = []

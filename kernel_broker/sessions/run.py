@@ -121,6 +121,8 @@ class Run:
         """Resolved when the worker is done and its state is committed."""
         self.accepted_at = time.monotonic()
         self.outcome: Outcome | None = None
+        self.release: Callable[[], None] = lambda: None
+        """Called once, when nothing of the run goes on any more."""
 
     @property
     def executes(self) -> bool:

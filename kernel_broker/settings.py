@@ -36,7 +36,7 @@ def setting(default: Any, text: str) -> Any:
 
 
 def secret(text: str) -> Any:
-    """A setting that may hold a secret: `…_FILE` can name a file that has it instead, and it is never shown."""
+    """A setting that may hold a secret: it is never shown, and `…_FILE` can name a file that has it."""
     return field(default="", repr=False, metadata={"help": text + " (or …_FILE)", "secret": True})
 
 
@@ -50,7 +50,7 @@ class Settings:
     tls_cert: str = setting("", "file of the certificate, with its chain, to serve HTTPS with")
     tls_key: str = setting("", "file of its private key")
     tls_client_ca: str = setting(
-        "", "file of the authorities one of which must have signed a client's certificate"
+        "", "file of authorities, one of which must have signed a client's certificate"
     )
     store_url: str = secret("redis://…, rediss://…, redis+sentinel://…, or sqlite:///path (default: an embedded "
                             "store in the user's data directory)")  # fmt: skip
@@ -64,7 +64,7 @@ class Settings:
     jwt_keys: str = setting("", "the issuer's public keys (JWKS): a file, or an https URL")
     jwt_owner: str = setting("sub", "the claim that names the owner")
     jwt_admin: str = setting(
-        "", "the claim that makes an admin: NAME if it is true, or NAME=VALUE if it is or has it"
+        "", "the claim that makes an admin: NAME if it is true, NAME=VALUE if it has it"
     )
     hub_url: str = setting("", "REST API of the JupyterHub whose tokens are accepted, http(s)://…/hub/api")
     hub_ttl: float = setting(30.0, "seconds that its answer about a token holds")
@@ -209,9 +209,9 @@ def _check_identity(settings: Settings) -> None:
         )
     if not (settings.auth or settings.knows_callers or settings.local_only):
         raise SettingsError(
-            f"{PREFIX}HOST={settings.host} lets others connect, and nothing is set that tells who they are. Set "
-            f"{PREFIX}TOKEN (one token for everything), {PREFIX}TOKENS_FILE, {PREFIX}JWT_ISSUER or {PREFIX}HUB_URL; "
-            f"or {PREFIX}AUTH=none if whoever can connect may run code here"
+            f"{PREFIX}HOST={settings.host} lets others connect, and nothing is set that tells who they are. "
+            f"Set {PREFIX}TOKEN (one token for everything), {PREFIX}TOKENS_FILE, {PREFIX}JWT_ISSUER or "
+            f"{PREFIX}HUB_URL; or {PREFIX}AUTH=none if whoever can connect may run code here"
         )
     if len({bool(settings.jwt_issuer), bool(settings.jwt_audience), bool(settings.jwt_keys)}) > 1:
         raise SettingsError(f"{PREFIX}JWT_ISSUER, {PREFIX}JWT_AUDIENCE and {PREFIX}JWT_KEYS are set together")

@@ -10,8 +10,9 @@ from kernel_broker.wire.problems import Problem
 
 
 class BodyLimit:
-    """ASGI middleware: a body over `limit` bytes, or a file over `file_limit`, is answered with 413, and one that
-    has not arrived after `seconds` with 408.
+    """ASGI middleware: a body over `limit` bytes, or a file over `file_limit`, is answered with 413.
+
+    One that has not arrived after `seconds` is answered with 408.
     """
 
     def __init__(self, app: ASGIApp, limit: int, file_limit: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What one owner may have and do at this pod. Each pod counts for itself; only sessions are counted in the store.
+"""What one owner may have and do. Each pod counts for itself; only sessions are counted in the store.
 
 An admin is not held to any of it. A bound of 0 is none.
 """
@@ -16,7 +16,7 @@ from kernel_broker.store.contract import Store
 from kernel_broker.wire.ids import SessionId
 
 _OWNERS_KEPT = 10_000
-"""Owners whose requests are counted; the one longest silent is forgotten first, and has a full minute again."""
+"""Owners whose requests are counted; the one longest silent is forgotten, and has a full minute again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ class Quotas:
         count = self._cells.get(owner, 0)
         if count >= limit:
             raise OverQuota(
-                f"{count} of your cells run or wait at this pod, as many as may (KERNEL_BROKER_OWNER_CELLS); wait "
-                "for one to end, or interrupt it",
+                f"{count} of your cells run or wait at this pod, as many as may (KERNEL_BROKER_OWNER_CELLS); "
+                "wait for one to end, or interrupt it",
                 retry_after=1,
             )
         self._cells[owner] = count + 1
@@ -89,7 +89,8 @@ class Quotas:
                 count = len(await self._store.list(caller.owner))
                 if count >= limit:
                     raise OverQuota(
-                        f"you have {count} sessions, as many as you may (KERNEL_BROKER_OWNER_SESSIONS); delete one",
+                        f"you have {count} sessions, as many as you may (KERNEL_BROKER_OWNER_SESSIONS); "
+                        "delete one",
                         retry_after=60,
                     )
             yield

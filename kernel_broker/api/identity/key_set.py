@@ -19,11 +19,11 @@ Jwk = Mapping[str, Any]
 
 _PUBLIC_KINDS: Final = ("RSA", "EC", "OKP")
 _FRESH: Final = 300.0
-"""Seconds after which keys are fetched again: one that was withdrawn is accepted so long."""
+"""Seconds after which keys are fetched again: a withdrawn one is accepted so long."""
 _PAUSE: Final = 5.0
 """Seconds between two fetches at least, whoever asks for how many unknown keys."""
 _PAUSE_WITH_KEYS: Final = 30.0
-"""The same after a failed fetch, while older keys are at hand: each failure may cost a request five seconds."""
+"""The same after a failed fetch, while older keys are at hand: a failure may cost a request seconds."""
 _OLDEST: Final = 86_400.0
 """Seconds that keys are used while the issuer does not answer."""
 

@@ -52,8 +52,8 @@ class Settings:
     tls_client_ca: str = setting(
         "", "file of authorities, one of which must have signed a client's certificate"
     )
-    store_url: str = secret("redis://…, rediss://…, redis+sentinel://…, or sqlite:///path (default: an embedded "
-                            "store in the user's data directory)")  # fmt: skip
+    store_url: str = secret("redis://…, rediss://…, redis+sentinel://…, or sqlite:///path (default: an "
+                            "embedded store in the user's data directory)")  # fmt: skip
     auth: str = setting("", "'none': whoever reaches the broker may use it, also where others can reach it")
     token: str = secret("bearer token that opens everything")
     tokens_file: str = setting(

@@ -18,6 +18,8 @@ _KEPT: Final = 10_000
 """Answers kept, of either kind; tokens that are nobody's have room of their own and crowd out nobody's."""
 _ANSWERS: Final = (200, 401, 403)
 """A user; or nobody's token."""
+_ADMIN_SCOPE: Final = "admin:users"
+"""A token of an admin's that lacks it, as that of a notebook server does, makes no admin here either."""
 _RETRY_AFTER: Final = 2.0
 
 
@@ -111,4 +113,5 @@ def _to_caller(model: Any) -> Caller:
     name = model.get("name")
     if model.get("kind") == "service" and isinstance(name, str):
         name = f"service/{name}"
-    return named(name, model.get("admin") is True)
+    scopes = model.get("scopes", [_ADMIN_SCOPE])  # Hubs before 2.0 have none
+    return named(name, model.get("admin") is True and _ADMIN_SCOPE in scopes)

@@ -39,7 +39,7 @@ class Quotas:
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """By owner: requests left, and when that was so; the most recently seen last."""
-        self._cells: dict[str, int] = {}
+        self._cells: dict[str, set[object]] = {}
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def count_request(self, caller: Caller) -> None:
@@ -58,24 +58,26 @@ class Quotas:
             raise OverQuota(told, retry_after=(1 - left) * 60 / limit)
 
     def begin_cell(self, caller: Caller) -> Callable[[], None]:
-        """One cell more that runs or waits; to be called when it is over."""
+        """One cell more that runs or waits; what is returned ends it, and may be called again."""
         owner, limit = caller.owner, self._limits.cells
         if not limit or caller.is_admin:
             return lambda: None
-        count = self._cells.get(owner, 0)
-        if count >= limit:
+        cells = self._cells.setdefault(owner, set())
+        if len(cells) >= limit:
             raise OverQuota(
-                f"{count} of your cells run or wait at this pod, as many as may (KERNEL_BROKER_OWNER_CELLS); "
+                f"{limit} of your cells run or wait at this pod, as many as may (KERNEL_BROKER_OWNER_CELLS); "
                 "wait for one to end, or interrupt it",
                 retry_after=1,
             )
-        self._cells[owner] = count + 1
-        return lambda: self._end_cell(owner)
+        cell = object()
+        cells.add(cell)
+        return lambda: self._end_cell(owner, cell)
 
-    def _end_cell(self, owner: str) -> None:
-        self._cells[owner] -= 1
-        if not self._cells[owner]:
-            del self._cells[owner]
+    def _end_cell(self, owner: str, cell: object) -> None:
+        cells = self._cells.get(owner, set())
+        cells.discard(cell)
+        if not cells:
+            self._cells.pop(owner, None)
 
     @asynccontextmanager
     async def room_for(self, caller: Caller, session_id: SessionId) -> AsyncIterator[None]:

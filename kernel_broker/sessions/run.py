@@ -122,7 +122,7 @@ class Run:
         self.accepted_at = time.monotonic()
         self.outcome: Outcome | None = None
         self.release: Callable[[], None] = lambda: None
-        """Called once, when nothing of the run goes on any more."""
+        """Called when it ends, before the last line is logged: who reads that may begin the next run."""
 
     @property
     def executes(self) -> bool:
@@ -205,6 +205,7 @@ class Run:
         """Log the last line; the first end counts."""
         if not self.log.ended:
             self.outcome = outcome
+            self.release()
             self.log.end(_end_line(outcome))
 
 

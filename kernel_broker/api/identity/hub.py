@@ -114,4 +114,5 @@ def _to_caller(model: Any) -> Caller:
     if model.get("kind") == "service" and isinstance(name, str):
         name = f"service/{name}"
     scopes = model.get("scopes", [_ADMIN_SCOPE])  # Hubs before 2.0 have none
-    return named(name, model.get("admin") is True and _ADMIN_SCOPE in scopes)
+    may_be = isinstance(scopes, list) and _ADMIN_SCOPE in scopes
+    return named(name, may_be and model.get("admin") is True)

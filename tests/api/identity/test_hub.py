@@ -172,6 +172,7 @@ async def test_what_is_no_user_is_not_let_in(way: Hub, told: Teller, document: o
         ({"admin": True}, Caller("ann", True)),  # a Hub before 2.0
         ({"admin": True, "scopes": ["admin:users"]}, Caller("ann", True)),
         ({"admin": True, "scopes": []}, Caller("ann")),
+        ({"admin": True, "scopes": None}, Caller("ann")),
         ({"admin": "yes"}, Caller("ann")),
         ({"admin": False, "scopes": ["admin:users"]}, Caller("ann")),
         ({"kind": "service"}, Caller("service/ann")),

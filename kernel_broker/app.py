@@ -76,17 +76,22 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.runtime = lambda: (pool.info or {}).get("runtime")
     app.state.past = Past(store, time.time, quotas)
     app.state.files = SessionFiles(store, service, limits.files)
-    app.add_middleware(
-        BodyLimit, limit=settings.request_bytes, file_limit=settings.file_bytes, seconds=settings.body_time
-    )
-    local_only = settings.local_only and not settings.uds
-    app.add_middleware(Door, ways=ways, count=quotas.count_request, local_only=local_only)
-    app.add_middleware(Audit)
-    app.add_middleware(SecurityHeaders)  # the outermost
+    _add_middleware(app, settings, ways, quotas)
     problems.install(app)
     for room in (health, sessions, runs, revisions, files):
         app.include_router(room.router)
     return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, ways: list[Way], quotas: Quotas) -> None:
+    """From the innermost to the outermost."""
+    app.add_middleware(
+        BodyLimit, limit=settings.request_bytes, file_limit=settings.file_bytes, seconds=settings.body_time
+    )
+    local_only = settings.local_only and not settings.uds  # no web page can reach a socket
+    app.add_middleware(Door, ways=ways, count=quotas.count_request, local_only=local_only)
+    app.add_middleware(Audit)
+    app.add_middleware(SecurityHeaders)
 
 
 def _quotas(settings: Settings) -> QuotaLimits:

@@ -63,9 +63,7 @@ class Settings:
     jwt_audience: str = setting("", "whom those tokens must be meant for (their `aud`)")
     jwt_keys: str = setting("", "the issuer's public keys (JWKS): a file, or an https URL")
     jwt_owner: str = setting("sub", "the claim that names the owner")
-    jwt_admin: str = setting(
-        "", "the claim that makes an admin: NAME if it is true, NAME=VALUE if it has it"
-    )
+    jwt_admin: str = setting("", "the claim that makes an admin: NAME if it is true, NAME=VALUE if it has it")
     hub_url: str = setting("", "REST API of the JupyterHub whose tokens are accepted, http(s)://…/hub/api")
     hub_ttl: float = setting(30.0, "seconds that its answer about a token holds")
     owner_sessions: int = setting(0, "sessions an owner may have; 0: any (quotas do not bind admins)")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel_broker.api.identity.door import PUBLIC
 from kernel_broker.app import make_app
 from kernel_broker.settings import Settings, SettingsError, describe_settings, read_settings
 
@@ -69,6 +70,14 @@ def test_ways_that_cannot_be_used_are_told_at_the_start(
     filled = {name: value.format(here=tmp_path / "here") for name, value in given.items()}
     with pytest.raises(SettingsError, match=said):
         make_app(read(**filled, STORE_URL=f"sqlite:///{tmp_path}/store.db"))
+
+
+def test_the_documents_can_be_left_out(tmp_path: Path) -> None:
+    shown = {}
+    for docs in ("on", "off"):
+        app = make_app(read(DOCS=docs, STORE_URL=f"sqlite:///{tmp_path}/store.db"))
+        shown[docs] = {getattr(route, "path", None) for route in app.routes} & PUBLIC
+    assert shown["on"] - shown["off"] == {"/docs", "/openapi.json"}
 
 
 @pytest.mark.parametrize("name", ["TOKEN", "STORE_URL"])

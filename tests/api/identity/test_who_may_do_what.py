@@ -1,5 +1,7 @@
 """Owners, admins and strangers at every route of the OpenAPI document; a new one is tested with the rest."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,6 +126,15 @@ def test_admins_list_the_sessions_of_others(people: People) -> None:
     for other in ("bob", "*", "nobody"):
         answer = people.ann.get("/v1/sessions", params={"owner": other})
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+def test_the_command_line_lists_the_sessions_of_others(people: People) -> None:
+    people.ann.post("/v1/sessions", json={"session_id": "told-to-root"})
+    environ = {"SERVERLESS_KERNEL_URL": people.broker.url, "SERVERLESS_KERNEL_TOKEN": people.tokens["root"]}
+    code = "import sys; from kernel_manager.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "sessions", "list", "--owner", "*"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    assert "told-to-root" in done.stdout, done.stderr
 
 
 def test_a_fork_belongs_to_who_made_it(people: People) -> None:

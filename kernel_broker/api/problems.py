@@ -24,7 +24,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for the statuses, besides those every call may answer with."""
     return {
         status: {"model": ProblemDocument, "content": {MEDIA_TYPE: {}}, "description": "A problem document"}
-        for status in (400, 401, 413, 422, 503, *statuses)
+        for status in (400, 401, 403, 408, 413, 422, 429, 503, *statuses)
     }
 
 

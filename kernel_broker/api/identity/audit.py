@@ -35,7 +35,12 @@ class Audit:
                 _note(scope, message["status"], Headers(raw=message.get("headers", [])))
             await send(message)
 
-        await self._app(scope, receive, noting)
+        try:
+            await self._app(scope, receive, noting)
+        except Exception:
+            if not noted:  # the answer to a bug is made further out
+                _note(scope, 500, Headers())
+            raise
 
 
 def _note(scope: Scope, status: int, headers: Headers) -> None:

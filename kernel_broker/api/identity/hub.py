@@ -58,6 +58,8 @@ class Hub:
 
     async def identify(self, token: str) -> Caller | None:
         """The Hub's user, or service (as `service/NAME`: no user's name has a slash)."""
+        if not token.isascii():
+            return None  # the Hub makes no such tokens, and no header could carry it
         key = digest(token)
         known = self._somebodys.find(key) or self._nobodys.find(key)
         if known is not None:

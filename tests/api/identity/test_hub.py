@@ -49,8 +49,8 @@ def test_users_of_the_hub_own_their_sessions_and_its_admins_see_them(
 
 def test_an_admin_s_token_without_the_admin_s_scope_is_no_admin_s(
     hub: JupyterHub, hubs_broker: Broker
-) -> None:
-    with client(hubs_broker, hub.token_of("root", scopes=["read:users!user=root"])) as narrow:
+) -> None:  # as a notebook server has one
+    with client(hubs_broker, hub.token_of("root", scopes=["users:activity!user=root"])) as narrow:
         assert narrow.post("/v1/sessions", json={}).json()["owner"] == "root"
         assert narrow.get("/v1/sessions", params={"owner": "*"}).status_code == 403
 
@@ -111,6 +111,11 @@ async def test_the_hub_is_asked_once_in_a_while_for_each_token(way: Hub, told: T
     told.status = 200
     clock.now += 31
     assert await way.identify("t") == Caller("ann")
+
+
+async def test_what_can_be_no_token_of_the_hub_s_is_not_asked_about(way: Hub, told: Teller) -> None:
+    assert await way.identify("é") is None
+    assert told.asked == []
 
 
 async def test_tokens_of_nobody_s_crowd_nobody_out(

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.types import Lifespan
 
 from kernel_broker import __version__
 from kernel_broker.api import files, health, problems, revisions, runs, sessions
@@ -63,15 +64,7 @@ def make_app(settings: Settings) -> FastAPI:
             for way in ways:
                 await way.close()
 
-    app = FastAPI(
-        title="Serverless IPyKernel",
-        version=__version__,
-        description=DESCRIPTION,
-        lifespan=lifespan,
-        openapi_url="/openapi.json" if settings.docs == "on" else None,
-        redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-    )
+    app = _new_app(settings, lifespan)
     app.state.store, app.state.pool, app.state.sessions = store, pool, service
     app.state.runtime = lambda: (pool.info or {}).get("runtime")
     app.state.past = Past(store, time.time, quotas)
@@ -81,6 +74,18 @@ def make_app(settings: Settings) -> FastAPI:
     for room in (health, sessions, runs, revisions, files):
         app.include_router(room.router)
     return app
+
+
+def _new_app(settings: Settings, lifespan: Lifespan[FastAPI]) -> FastAPI:
+    return FastAPI(
+        title="Serverless IPyKernel",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.docs == "on" else None,
+        redoc_url=None,  # one page that shows the document is enough
+        swagger_ui_oauth2_redirect_url=None,
+    )
 
 
 def _add_middleware(app: FastAPI, settings: Settings, ways: list[Way], quotas: Quotas) -> None:

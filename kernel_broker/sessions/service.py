@@ -242,9 +242,10 @@ class Sessions:
     async def _here(self, caller: Caller, session_id: SessionId) -> LiveSession | None:
         """The session if it is at this pod: then the store need not answer; raises `NotFound`."""
         live = self._live.get(session_id)
-        if live is None or not caller.may_use(live.tenure.record):
-            await self._record(caller, session_id)
-        return live
+        if live is not None and caller.may_use(live.tenure.record):
+            return live
+        await self._record(caller, session_id)
+        return None  # one of another owner's is what is left of a session that was deleted elsewhere
 
     async def _get(self, caller: Caller, session_id: SessionId) -> LiveSession:
         live = self._live.get(session_id)
@@ -257,6 +258,8 @@ class Sessions:
 
     def _view(self, record: SessionRecord) -> Json:
         live = self._live.get(record.session_id)
+        if live is not None and live.tenure.record.owner != record.owner:
+            live = None  # deleted elsewhere: the id is another owner's now
         if live is not None and live.tenure.revision > record.revision:
             record = replace(record, revision=live.tenure.revision, doc=live.tenure.record.doc)
         document = SessionDocument.from_bytes(record.doc)

@@ -23,10 +23,5 @@ async def find_record(store: Store, caller: Caller, session_id: SessionId) -> Se
     """The session; raises `NotFound` in the same words for one that does not exist and for someone else's."""
     record = await store.get(session_id)
     if record is None or not caller.may_use(record):
-        raise no_session(session_id)
+        raise NotFound(f"no session {session_id!r}", code="session_not_found")
     return record
-
-
-def no_session(session_id: SessionId) -> NotFound:
-    """What is said of a session that the caller cannot have."""
-    return NotFound(f"no session {session_id!r}", code="session_not_found")

@@ -13,7 +13,7 @@ from kernel_broker.pool.pool import Pool
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.file_rules import FilesMode
 from kernel_broker.sessions.live import LiveSession
-from kernel_broker.sessions.ownership import Caller, find_record, no_session
+from kernel_broker.sessions.ownership import Caller, find_record
 from kernel_broker.sessions.quotas import Quotas
 from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
@@ -249,12 +249,14 @@ class Sessions:
 
     async def _get(self, caller: Caller, session_id: SessionId) -> LiveSession:
         live = self._live.get(session_id)
-        if live is None:
-            record = await self._record(caller, session_id)
-            live = self._live.setdefault(session_id, LiveSession(record, self._around))
-        elif not caller.may_use(live.tenure.record):
-            raise no_session(session_id)
-        return live
+        if live is not None and caller.may_use(live.tenure.record):
+            return live
+        record = await self._record(caller, session_id)
+        live = self._live.get(session_id)
+        if live is not None and live.tenure.record.owner != record.owner:
+            live.lose()  # deleted elsewhere: the id is another owner's now
+            del self._live[session_id]
+        return self._live.setdefault(session_id, LiveSession(record, self._around))
 
     def _view(self, record: SessionRecord) -> Json:
         live = self._live.get(record.session_id)

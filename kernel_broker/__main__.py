@@ -161,6 +161,7 @@ def main() -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    logging.getLogger("kernel_broker.audit").setLevel(logging.INFO)  # whatever else is not to be told
     for name in ("httpx", "httpcore"):  # they tell of every request, some with its headers
         logging.getLogger(name).setLevel(logging.WARNING)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hide our children's ends

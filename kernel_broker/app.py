@@ -93,7 +93,7 @@ def _add_middleware(app: FastAPI, settings: Settings, ways: list[Way], quotas: Q
     app.add_middleware(
         BodyLimit, limit=settings.request_bytes, file_limit=settings.file_bytes, seconds=settings.body_time
     )
-    local_only = settings.local_only and not settings.uds  # no web page can reach a socket
+    local_only = settings.local_only and not settings.uds and not settings.auth
     app.add_middleware(Door, ways=ways, count=quotas.count_request, local_only=local_only)
     app.add_middleware(Audit)
     app.add_middleware(SecurityHeaders)

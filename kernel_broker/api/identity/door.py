@@ -89,7 +89,10 @@ def _refuse_web_pages(headers: Headers) -> None:
         told = "this broker asks for no token, so web pages of other origins are refused"
     else:
         return
-    raise BrokerError(f"{told}; give it a token (KERNEL_BROKER_TOKEN) to use it from there", code="forbidden")
+    advice = (
+        "give it a token (KERNEL_BROKER_TOKEN), or set KERNEL_BROKER_AUTH=none if what is in front decides"
+    )
+    raise BrokerError(f"{told}; {advice}", code="forbidden")
 
 
 def _name_in(host: str) -> str:

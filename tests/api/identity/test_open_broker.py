@@ -1,5 +1,7 @@
 """A broker that asks for no token, on the loopback: for programs of this machine, not for web pages."""
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
@@ -27,6 +29,28 @@ def test_web_pages_are_not(broker: Broker, headers: dict[str, str]) -> None:
     answer = broker.http.post("/v1/sessions", headers=headers, json={})
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert "KERNEL_BROKER_TOKEN" in answer.json()["detail"]
+
+
+@pytest.fixture(scope="module")
+def behind() -> Iterator[Broker]:
+    """A broker behind something that decides who may reach it."""
+    broker = Broker(preload="", spares=1, auth="none", log_level="error")
+    try:
+        yield broker.start()
+    finally:
+        broker.destroy()
+
+
+def test_what_is_in_front_may_decide_instead(behind: Broker) -> None:
+    headers = {"Host": "kernels.example.org", "Origin": "https://kernels.example.org"}
+    assert behind.http.get("/v1/sessions", headers=headers).status_code == 200
+
+
+def test_the_audit_log_is_written_however_little_else_is(behind: Broker) -> None:
+    behind.create(session_id="noted")
+    log = behind.log.read_text()
+    assert '"call": "POST /v1/sessions", "session": null, "status": 201, "made": "noted"' in log
+    assert len(log.splitlines()) == 1
 
 
 def test_the_broker_s_own_page_is(broker: Broker) -> None:

@@ -189,6 +189,9 @@ def _resolve(settings: Settings) -> Settings:
         raise SettingsError(f"{PREFIX}WORKERS must be at least 1")
     if settings.files not in ("host", "state"):
         raise SettingsError(f"{PREFIX}FILES must be host or state")
+    for name in ("header_time", "body_time"):
+        if values[name] == 0:
+            raise SettingsError(f"{PREFIX}{name.upper()} must be more than 0: no request would ever arrive")
     for name in ("recompute", "docs"):
         if values[name] not in ("on", "off"):
             raise SettingsError(f"{PREFIX}{name.upper()} must be on or off")

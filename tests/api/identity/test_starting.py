@@ -44,6 +44,7 @@ def test_on_this_machine_nothing_need_be_set(host: str) -> None:
         ({"TLS_CERT": "/cert"}, "set together"),
         ({"TLS_CLIENT_CA": "/ca"}, "TLS_CLIENT_CA needs"),
         ({"DOCS": "maybe"}, "DOCS must be on or off"),
+        ({"HEADER_TIME": "0"}, "HEADER_TIME must be more than 0"),
         ({"OWNER_CELLS": "-1"}, "must not be negative"),
     ],
 )

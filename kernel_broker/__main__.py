@@ -6,15 +6,18 @@ import ctypes
 import logging
 import signal
 import socket
+import ssl
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kernel_broker import __version__
+from kernel_broker.api.connections import HEAD_BYTES, prompt_protocol
 from kernel_broker.app import make_app, rekey_store
 from kernel_broker.sessions.service import Sessions
 from kernel_broker.settings import Settings, SettingsError, describe_settings, read_settings
@@ -80,8 +83,18 @@ async def serve(settings: Settings) -> None:
         lifespan="on",
         timeout_graceful_shutdown=int(settings.grace) + _LAST_WORDS,
         timeout_keep_alive=75,
+        http=prompt_protocol(settings.header_time),
+        h11_max_incomplete_event_size=HEAD_BYTES,
+        server_header=False,
         ws="none",
+        **_tls(settings),
     )
+    try:
+        config.load()
+    except (OSError, ValueError) as error:  # also that of the TLS library
+        raise SettingsError(
+            f"KERNEL_BROKER_TLS_CERT, TLS_KEY or TLS_CLIENT_CA cannot be used: {error}"
+        ) from error
     server = Server(config)
     server.sessions = app.state.sessions
     await app.state.store.open()  # before anything else, so that its refusal is the one thing that is said
@@ -96,6 +109,18 @@ async def serve(settings: Settings) -> None:
             watcher.cancel()
     if not server.started:
         raise SystemExit(3)
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    if not settings.tls_cert:
+        return {}
+    asked = ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE
+    return {
+        "ssl_certfile": settings.tls_cert,
+        "ssl_keyfile": settings.tls_key,
+        "ssl_ca_certs": settings.tls_client_ca or None,
+        "ssl_cert_reqs": asked,
+    }
 
 
 async def _stop_when_idle(
@@ -138,7 +163,9 @@ def main() -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("kernel_broker.audit").setLevel(logging.INFO)  # whatever else is not to be told
+    for name in ("httpx", "httpcore"):  # they tell of every request, some with its headers
+        logging.getLogger(name).setLevel(logging.WARNING)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hide our children's ends
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when all is done: exit with 0
     try:

@@ -5,7 +5,8 @@ BrokerError
 ├── Conflict          409
 ├── TooLarge          413
 ├── LineFull          429
-├── Unavailable       503  (starting, draining, store_unavailable, workers_unavailable)
+├── OverQuota         429
+├── Unavailable       503  (starting, draining, store_unavailable, workers_unavailable, identity_unavailable)
 └── CellTimeout       504
 """
 
@@ -48,6 +49,12 @@ class LineFull(BrokerError):
     """The line of waiting requests is full."""
 
     code = "line_full"
+
+
+class OverQuota(BrokerError):
+    """The owner has, or does, as much as it may."""
+
+    code = "over_quota"
 
 
 class Unavailable(BrokerError):

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from kernel_manager.client.errors import KernelError
-from kernel_manager.commands import broker, doctor, execute, install, run, sessions, status
+from kernel_manager.commands import broker, doctor, execute, install, run, sessions, status, token
 from kernel_manager.launch import installed_version
 from kernel_manager.settings import SettingsError
 
-_COMMANDS: Final = (run, execute, sessions, status, doctor, install, broker)
+_COMMANDS: Final = (run, execute, sessions, status, doctor, install, token, broker)
 
 _EPILOG: Final = """\
 Cells run on the broker that SERVERLESS_KERNEL_URL (with SERVERLESS_KERNEL_TOKEN) names. Without it they run

@@ -129,10 +129,11 @@ def _launch_first(settings: LocalSettings) -> Launched | None:
 
 def _to_environment(settings: LocalSettings) -> dict[str, str]:
     given = dict(settings.environment)
-    for name in ("HOST", "PORT", "TOKEN"):
+    for name in ("HOST", "PORT", "TOKEN", "AUTH", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"):
         given.pop(f"KERNEL_BROKER_{name}", None)
+    if "KERNEL_BROKER_STORE_URL_FILE" not in given:
+        given.setdefault("KERNEL_BROKER_STORE_URL", f"sqlite:///{settings.state_dir / 'sessions.sqlite'}")
     return {
-        "KERNEL_BROKER_STORE_URL": f"sqlite:///{settings.state_dir / 'sessions.sqlite'}",
         "KERNEL_BROKER_IDLE_EXIT": "1800",
         **given,
         "KERNEL_BROKER_UDS": str(settings.socket),

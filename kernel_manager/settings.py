@@ -5,6 +5,8 @@
 | SERVERLESS_KERNEL_URL           | the broker's URL (http, https, or unix:/path); unset: a local broker |
 | SERVERLESS_KERNEL_TOKEN         | bearer token for that URL                                            |
 | SERVERLESS_KERNEL_TOKEN_FILE    | a file holding the token                                             |
+| SERVERLESS_KERNEL_CA_FILE       | authorities to check its certificate against, not the system's       |
+| SERVERLESS_KERNEL_CLIENT_CERT   | certificate and key to show to it, in one file                       |
 | SERVERLESS_KERNEL_PATIENCE      | seconds to wait for a broker that is down or starting (30)           |
 | SERVERLESS_KERNEL_RUNTIME_DIR   | where the local broker's socket, token and log are                   |
 | KERNEL_BROKER_*                 | handed on to the local broker                                        |
@@ -15,7 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -108,7 +110,7 @@ def read_settings(
     """
     url = url or environ.get("SERVERLESS_KERNEL_URL", "").strip() or None
     return Settings(
-        endpoint=to_endpoint(url, token or _read_token(environ)) if url else None,
+        endpoint=_with_tls(to_endpoint(url, token or _read_token(environ)), environ) if url else None,
         patience=_read_seconds(environ, "SERVERLESS_KERNEL_PATIENCE", 30.0),
         local=_read_local(environ, python or sys.executable),
     )
@@ -122,6 +124,20 @@ def to_endpoint(url: str, token: str | None) -> Endpoint:
         return Endpoint(url.rstrip("/"), token)
     except ValueError as error:
         raise SettingsError(f"{error} (or unix:/path/of/socket)") from error
+
+
+def _with_tls(endpoint: Endpoint, environ: Mapping[str, str]) -> Endpoint:
+    ca_file = environ.get("SERVERLESS_KERNEL_CA_FILE") or None
+    client_cert = environ.get("SERVERLESS_KERNEL_CLIENT_CERT") or None
+    if ca_file is None and client_cert is None:
+        return endpoint
+    endpoint = replace(endpoint, ca_file=ca_file, client_cert=client_cert)
+    try:
+        endpoint.to_tls()
+    except OSError as error:
+        told = "SERVERLESS_KERNEL_CA_FILE or SERVERLESS_KERNEL_CLIENT_CERT cannot be used"
+        raise SettingsError(f"{told}: {error}") from error
+    return endpoint
 
 
 def _read_token(environ: Mapping[str, str]) -> str | None:

@@ -2,7 +2,14 @@
 
 import pytest
 
-pytest_plugins = ["fixtures.redis_server", "fixtures.broker", "fixtures.state_lab", "fixtures.kernel"]
+pytest_plugins = [
+    "fixtures.redis_server",
+    "fixtures.broker",
+    "fixtures.state_lab",
+    "fixtures.kernel",
+    "fixtures.hub",
+    "fixtures.people",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

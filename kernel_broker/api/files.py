@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import ClientDisconnect
 
-from kernel_broker.api.auth import Owner
+from kernel_broker.api.identity.caller import CallerOf
 from kernel_broker.api.models import FileList, FileView
 from kernel_broker.api.problems import documented
 from kernel_broker.api.sessions import SessionPath
@@ -66,9 +66,9 @@ def _path(request: Request) -> str:
 
 
 @router.get("", response_model=FileList, responses=documented(404, 409, 500))
-async def index(request: Request, session_id: SessionPath, owner: Owner) -> Response:
+async def index(request: Request, session_id: SessionPath, caller: CallerOf) -> Response:
     """The session's files as last committed. In a path, U+DC80 to U+DCFF stand for bytes that are no text."""
-    records = await _files(request).list(owner, SessionId(session_id))
+    records = await _files(request).list(caller, SessionId(session_id))
     return _Json({"files": [_view(record) for record in records]})
 
 
@@ -81,14 +81,14 @@ async def download(
     request: Request,
     session_id: SessionPath,
     path: FilePath,  # noqa: ARG001  (documents it; `_path` has the exact bytes)
-    owner: Owner,
+    caller: CallerOf,
     range_: Annotated[str | None, Header(alias="Range", max_length=200)] = None,
 ) -> Response:
     """A file's bytes as last committed; one `bytes` range may be asked for."""
     files = _files(request)
-    record = await files.find(owner, SessionId(session_id), _path(request))
+    record = await files.find(caller, SessionId(session_id), _path(request))
     start, stop = _to_span(range_, record.size)
-    pieces = files.read(owner, SessionId(session_id), record, start, stop)
+    pieces = files.read(caller, SessionId(session_id), record, start, stop)
     try:
         first = await anext(pieces, b"")  # what is wrong with the first bytes can still be said with a status
     except BaseException:
@@ -98,7 +98,6 @@ async def download(
         "Content-Length": str(stop - start),
         "Accept-Ranges": "bytes",
         "Content-Disposition": f"attachment; filename*=UTF-8''{_quote(record.name)}",
-        "X-Content-Type-Options": "nosniff",
     }
     partial = (start, stop) != (0, record.size)
     if partial:
@@ -111,19 +110,19 @@ async def download(
 @router.put(
     "/{path:any_path}", response_model=FileView, openapi_extra=_BODY, responses=documented(404, 409, 429, 500)
 )
-async def upload(request: Request, session_id: SessionPath, path: FilePath, owner: Owner) -> Response:  # noqa: ARG001
+async def upload(request: Request, session_id: SessionPath, path: FilePath, caller: CallerOf) -> Response:  # noqa: ARG001
     """Make a file of the body, or replace it, with the folders above it; refused while a cell runs."""
     try:
-        record = await _files(request).write(owner, SessionId(session_id), _path(request), request.stream())
+        record = await _files(request).write(caller, SessionId(session_id), _path(request), request.stream())
     except ClientDisconnect:
         raise BrokerError("the body was cut off; nothing was changed", code="bad_request") from None
     return _Json(_view(record))
 
 
 @router.delete("/{path:any_path}", status_code=204, responses=documented(404, 409, 429, 500))
-async def delete(request: Request, session_id: SessionPath, path: FilePath, owner: Owner) -> Response:  # noqa: ARG001
+async def delete(request: Request, session_id: SessionPath, path: FilePath, caller: CallerOf) -> Response:  # noqa: ARG001
     """Remove a file, a link, or an empty folder."""
-    await _files(request).delete(owner, SessionId(session_id), _path(request))
+    await _files(request).delete(caller, SessionId(session_id), _path(request))
     return Response(status_code=204)
 
 

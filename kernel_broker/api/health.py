@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kernel_broker import __version__
-from kernel_broker.api.auth import Owner
+from kernel_broker.api.identity.caller import CallerOf
 from kernel_broker.api.models import RuntimeView
 from kernel_broker.api.problems import documented
 from kernel_broker.errors import Unavailable
@@ -50,7 +50,7 @@ async def metrics(request: Request) -> Response:
 
 
 @router.get("/v1/runtime", response_model=RuntimeView, tags=["sessions"], responses=documented())
-async def runtime(request: Request, owner: Owner) -> Any:  # noqa: ARG001  (authentication is its effect)
+async def runtime(request: Request, caller: CallerOf) -> Any:  # noqa: ARG001  (documents that it is asked for)
     """What this pool's workers are, and the content of their kernel_info_reply."""
     info = request.app.state.pool.info
     if info is None:

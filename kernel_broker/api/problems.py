@@ -16,14 +16,15 @@ from kernel_broker.wire.problems import MEDIA_TYPE, Problem
 log = logging.getLogger(__name__)
 
 _CODES = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found",
-          405: "method_not_allowed", 406: "not_acceptable", 413: "too_large"}  # fmt: skip
+          405: "method_not_allowed", 406: "not_acceptable", 408: "request_timeout",
+          413: "too_large"}  # fmt: skip
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for the statuses, besides those every call may answer with."""
     return {
         status: {"model": ProblemDocument, "content": {MEDIA_TYPE: {}}, "description": "A problem document"}
-        for status in (400, 401, 413, 422, 503, *statuses)
+        for status in (400, 401, 403, 408, 413, 422, 429, 503, *statuses)
     }
 
 

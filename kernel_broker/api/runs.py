@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi import Path as PathParameter
 
-from kernel_broker.api.auth import Owner
+from kernel_broker.api.identity.caller import CallerOf
 from kernel_broker.api.models import ExecuteRequest, Id, MessageRequest
 from kernel_broker.api.problems import documented
 from kernel_broker.api.sessions import SessionPath, service
@@ -21,7 +21,9 @@ RunPath = Annotated[Id, PathParameter(description="the run's id; `background` is
 
 
 @router.post("/execute", responses={**DOCUMENTED, **documented(404, 406, 409, 429, 500, 504)})
-async def execute(request: Request, session_id: SessionPath, body: ExecuteRequest, owner: Owner) -> Response:
+async def execute(
+    request: Request, session_id: SessionPath, body: ExecuteRequest, caller: CallerOf
+) -> Response:
     """Run a cell. The answer's form follows the Accept header; the run goes on if the reader leaves."""
     form = preferred_form(request)
     run_id = _run_id(body.run_id, body.header)
@@ -30,12 +32,14 @@ async def execute(request: Request, session_id: SessionPath, body: ExecuteReques
         include={"code", "silent", "store_history", "user_expressions", "allow_stdin", "stop_on_error"}
     )
     wanted = KernelRequest("shell", "execute_request", header, content, body.metadata)
-    log = await service(request).start(owner, SessionId(session_id), run_id, wanted, body.timeout)
+    log = await service(request).start(caller, SessionId(session_id), run_id, wanted, body.timeout)
     return await respond(log, run_id, form)
 
 
 @router.post("/messages", responses={**DOCUMENTED, **documented(404, 406, 409, 429, 500)})
-async def message(request: Request, session_id: SessionPath, body: MessageRequest, owner: Owner) -> Response:
+async def message(
+    request: Request, session_id: SessionPath, body: MessageRequest, caller: CallerOf
+) -> Response:
     """Send any other Jupyter request (complete, inspect, history, comm_*, debug, …); answers are streamed."""
     form = preferred_form(request)
     run_id = _run_id(None, body.header)
@@ -44,7 +48,7 @@ async def message(request: Request, session_id: SessionPath, body: MessageReques
     wanted = KernelRequest(
         body.channel, body.msg_type, header, body.content, body.metadata, body.parent_header, buffers
     )
-    log = await service(request).start(owner, SessionId(session_id), run_id, wanted)
+    log = await service(request).start(caller, SessionId(session_id), run_id, wanted)
     return await respond(log, run_id, NDJSON if form == JSON else form)
 
 
@@ -53,13 +57,13 @@ async def attach(
     request: Request,
     session_id: SessionPath,
     run_id: RunPath,
-    owner: Owner,
+    caller: CallerOf,
     after: Annotated[int, Query(ge=-1, description="the last `seq` already seen")] = -1,
     last_event_id: Annotated[int | None, Header(ge=-1)] = None,
 ) -> Response:
     """Follow a run again, from a line on."""
     form = preferred_form(request)
-    log = await service(request).attach(owner, SessionId(session_id), RunId(run_id))
+    log = await service(request).attach(caller, SessionId(session_id), RunId(run_id))
     return await respond(log, run_id, form, after if last_event_id is None else last_event_id)
 
 

@@ -18,7 +18,7 @@ NDJSON: Final = "application/x-ndjson"
 SSE: Final = "text/event-stream"
 JSON: Final = "application/json"
 
-_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_HEADERS = {"X-Accel-Buffering": "no"}
 
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {

@@ -10,7 +10,7 @@ from typing import Any
 from kernel_broker.errors import BrokerError, Conflict, NotFound, TooLarge
 from kernel_broker.sessions.document import SessionDocument
 from kernel_broker.sessions.file_rules import FileRules
-from kernel_broker.sessions.owned import owned
+from kernel_broker.sessions.ownership import Caller, find_record
 from kernel_broker.sessions.pieces import name_of
 from kernel_broker.sessions.run import Request, make_header
 from kernel_broker.sessions.service import Sessions
@@ -32,14 +32,14 @@ class SessionFiles:
         self._sessions = sessions
         self._rules = rules
 
-    async def list(self, owner: str, session_id: SessionId) -> list[FileRecord]:
+    async def list(self, caller: Caller, session_id: SessionId) -> list[FileRecord]:
         """Everything in the session's folder; a folder comes before what is in it."""
-        document = await self._document(owner, session_id)
+        document = await self._document(caller, session_id)
         return list((await self._records(session_id, document)).values())
 
-    async def find(self, owner: str, session_id: SessionId, path: str) -> FileRecord:
+    async def find(self, caller: Caller, session_id: SessionId, path: str) -> FileRecord:
         """The record of a file."""
-        document = await self._document(owner, session_id)
+        document = await self._document(caller, session_id)
         _check(path)
         record = (await self._records(session_id, document)).get(path)
         if record is None:
@@ -52,10 +52,10 @@ class SessionFiles:
         return record
 
     async def read(
-        self, owner: str, session_id: SessionId, record: FileRecord, start: int, stop: int
+        self, caller: Caller, session_id: SessionId, record: FileRecord, start: int, stop: int
     ) -> AsyncGenerator[bytes, None]:
         """The file's bytes from `start` to before `stop`, every chunk verified."""
-        key = bytes.fromhex((await self._document(owner, session_id)).key)
+        key = bytes.fromhex((await self._document(caller, session_id)).key)
         first = start // PIECE
         wanted = [ChunkId(name) for name in record.chunks[first : -(-stop // PIECE)]]
         for begin in range(0, len(wanted), _AT_ONCE):
@@ -69,10 +69,10 @@ class SessionFiles:
                 yield piece[max(0, start - place) : stop - place]
 
     async def write(
-        self, owner: str, session_id: SessionId, path: str, body: AsyncIterator[bytes]
+        self, caller: Caller, session_id: SessionId, path: str, body: AsyncIterator[bytes]
     ) -> FileRecord:
         """Make the file, or replace it; its record as committed."""
-        document = await self._document(owner, session_id)
+        document = await self._document(caller, session_id)
         _check(path)
         self._check_idle(session_id)
         limit = self._rules.within(document.limits).single
@@ -89,21 +89,21 @@ class SessionFiles:
                 batch = {}
         if batch:
             await self._store.put_chunks(session_id, batch)
-        await self._ask(owner, session_id, {"op": "write", "path": path, "size": size, "chunks": names})
+        await self._ask(caller, session_id, {"op": "write", "path": path, "size": size, "chunks": names})
         record = (await self._records(session_id, document)).get(path)
         if record is None or record.kind != "file" or record.chunks != tuple(names):
             raise Conflict(f"{path!r} was changed by the session as it was written", code="file_conflict")
         return record
 
-    async def delete(self, owner: str, session_id: SessionId, path: str) -> None:
+    async def delete(self, caller: Caller, session_id: SessionId, path: str) -> None:
         """Remove a file, a link, or an empty folder."""
-        await self._document(owner, session_id)
+        await self._document(caller, session_id)
         _check(path)
         self._check_idle(session_id)
-        await self._ask(owner, session_id, {"op": "delete", "path": path})
+        await self._ask(caller, session_id, {"op": "delete", "path": path})
 
-    async def _document(self, owner: str, session_id: SessionId) -> SessionDocument:
-        record = await owned(self._store, owner, session_id)
+    async def _document(self, caller: Caller, session_id: SessionId) -> SessionDocument:
+        record = await find_record(self._store, caller, session_id)
         document = SessionDocument.from_bytes(record.doc)
         if document.files != "state":
             raise Conflict(
@@ -129,11 +129,11 @@ class SessionFiles:
                 retry_after=1,
             )
 
-    async def _ask(self, owner: str, session_id: SessionId, content: dict[str, Any]) -> None:
+    async def _ask(self, caller: Caller, session_id: SessionId, content: dict[str, Any]) -> None:
         """Have the worker do it, and wait for the commit."""
         run_id = new_run_id()
         request = Request("shell", "file_request", make_header("file_request", run_id), content)
-        log = await self._sessions.start(owner, session_id, run_id, request)
+        log = await self._sessions.start(caller, session_id, run_id, request)
         reply: Event = {}
         end: Event = {}
         async for lines in log.follow(-1):

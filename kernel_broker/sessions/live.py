@@ -214,6 +214,7 @@ class LiveSession:
     def _finished(self, run: Run) -> None:
         self.last_used = self._around.clock()
         self._runs.end(run, self.last_used)
+        run.release()  # also one whose end was replayed
         if run.outcome is not None:
             RUNS.labels(run.outcome.status).inc()
             RUN_SECONDS.observe(time.monotonic() - run.accepted_at)

@@ -7,7 +7,8 @@ from typing import Any
 from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.sessions.claims import printable
 from kernel_broker.sessions.document import SessionDocument
-from kernel_broker.sessions.owned import owned
+from kernel_broker.sessions.ownership import Caller, find_record
+from kernel_broker.sessions.quotas import Quotas
 from kernel_broker.store.contract import RevisionRecord, SessionRecord, Store
 from kernel_broker.store.refusals import find_revision
 from kernel_broker.wire.ids import Revision, SessionId
@@ -46,26 +47,27 @@ class NewFork:
 class Past:
     """Reads and forks what is committed, wherever the session is; raises `BrokerError`."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float], quotas: Quotas) -> None:
         self._store = store
         self._clock = clock
+        self._quotas = quotas
 
-    async def kept(self, owner: str, session_id: SessionId) -> list[Json]:
+    async def kept(self, caller: Caller, session_id: SessionId) -> list[Json]:
         """The kept revisions, oldest first; the last one is the head."""
-        await self._record(owner, session_id)
+        await find_record(self._store, caller, session_id)
         return describe_revisions(await self._store.revisions(session_id))
 
-    async def variables(self, owner: str, session_id: SessionId) -> Sequence[Json]:
+    async def variables(self, caller: Caller, session_id: SessionId) -> Sequence[Json]:
         """The variables of the head: what its records tell of them. No worker is woken."""
-        await self._record(owner, session_id)
+        await find_record(self._store, caller, session_id)
         try:
             return printable(variables(await self._store.entries(session_id)))
         except ValueError as error:
             raise BrokerError(f"the session's state is damaged: {error}", code="state_unreadable") from error
 
-    async def fork(self, owner: str, session_id: SessionId, new: NewFork) -> bool:
+    async def fork(self, caller: Caller, session_id: SessionId, new: NewFork) -> bool:
         """Make a session that starts at a revision of another one; False if it has been made before."""
-        parent = await self._record(owner, session_id)
+        parent = await find_record(self._store, caller, session_id)
         start = find_revision(session_id, await self._store.revisions(session_id), new.revision)
         document = SessionDocument.from_bytes(parent.doc).at(SessionDocument.from_bytes(start.doc))
         origin: Json = {"session_id": session_id, "revision": start.revision}
@@ -73,17 +75,20 @@ class Past:
         document = replace(document, name=name, forked_from=origin)
         now = self._clock()
         record = SessionRecord(
-            new.session_id, owner, start.revision, now, now, parent.ttl, document.to_bytes()
+            new.session_id, caller.owner, start.revision, now, now, parent.ttl, document.to_bytes()
         )
-        if await self._store.fork(session_id, start.revision, record):
+        async with self._quotas.room_for(caller, new.session_id):
+            is_new = await self._store.fork(session_id, start.revision, record)
+        if is_new:
             return True
         known = await self._store.get(new.session_id)
-        if known is None or known.owner != owner or not _is_fork_of(known, origin, new.revision is None):
+        if (
+            known is None
+            or known.owner != caller.owner
+            or not _is_fork_of(known, origin, new.revision is None)
+        ):
             raise Conflict("this session id is taken; choose another", code="session_id_taken")
         return False
-
-    async def _record(self, owner: str, session_id: SessionId) -> SessionRecord:
-        return await owned(self._store, owner, session_id)
 
 
 def _is_fork_of(record: SessionRecord, origin: Json, at_any_revision: bool) -> bool:

@@ -121,6 +121,8 @@ class Run:
         """Resolved when the worker is done and its state is committed."""
         self.accepted_at = time.monotonic()
         self.outcome: Outcome | None = None
+        self.release: Callable[[], None] = lambda: None
+        """Called when it ends, before the last line is logged: who reads that may begin the next run."""
 
     @property
     def executes(self) -> bool:
@@ -203,6 +205,7 @@ class Run:
         """Log the last line; the first end counts."""
         if not self.log.ended:
             self.outcome = outcome
+            self.release()
             self.log.end(_end_line(outcome))
 
 

@@ -8,18 +8,20 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel_broker.errors import Conflict, NotFound, Unavailable
+from kernel_broker.errors import BrokerError, Conflict, NotFound, Unavailable
 from kernel_broker.pool.pool import Pool
 from kernel_broker.sessions.document import DocumentDamaged, SessionDocument
 from kernel_broker.sessions.file_rules import FilesMode
 from kernel_broker.sessions.live import LiveSession
-from kernel_broker.sessions.owned import owned
+from kernel_broker.sessions.ownership import Caller, find_record
+from kernel_broker.sessions.quotas import Quotas
 from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import SessionLimits, Surroundings, Upkeep
 from kernel_broker.store.contract import SessionMissing, SessionRecord, StaleLease, Store, StoreUnavailable
 from kernel_broker.store.unreadable import Unreadable
+from kernel_broker.wire.identity import EVERYBODY
 from kernel_broker.wire.ids import Revision, RunId, SessionId
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ class NewSession:
     """What a session is created with."""
 
     session_id: SessionId
-    owner: str
+    caller: Caller
     name: str = ""
     cwd: str | None = None
     env: dict[str, str] | None = None
@@ -46,13 +48,20 @@ class Sessions:
     """The sessions this pod knows; cold ones live in the store alone."""
 
     def __init__(
-        self, store: Store, pool: Pool, limits: SessionLimits, upkeep: Upkeep, clock: Callable[[], float]
+        self,
+        store: Store,
+        pool: Pool,
+        limits: SessionLimits,
+        upkeep: Upkeep,
+        clock: Callable[[], float],
+        quotas: Quotas,
     ) -> None:
         self._store = store
         self._pool = pool
         self._limits = limits
         self._upkeep = upkeep
         self._clock = clock
+        self._quotas = quotas
         self._live: dict[SessionId, LiveSession] = {}
         self._around = Surroundings(store, pool, secrets.token_hex(8), limits, clock, self._spawn)
         self._tasks: asyncio.TaskGroup | None = None
@@ -122,28 +131,36 @@ class Sessions:
         )
         record = SessionRecord(
             session_id=new.session_id,
-            owner=new.owner,
+            owner=new.caller.owner,
             revision=Revision(0),
             created_at=now,
             last_activity=now,
             ttl=new.idle_ttl or self._upkeep.session_ttl,
             doc=document.to_bytes(),
         )
-        if await self._store.create(record):
+        async with self._quotas.room_for(new.caller, new.session_id):
+            is_new = await self._store.create(record)
+        if is_new:
             return self._view(record), True
         existing = await self._store.get(new.session_id)
-        if existing is None or existing.owner != new.owner:
+        if existing is None or existing.owner != new.caller.owner:
             raise Conflict("this session id is taken; choose another", code="session_id_taken")
         return self._view(existing), False
 
-    async def describe(self, owner: str, session_id: SessionId) -> Json:
+    async def describe(self, caller: Caller, session_id: SessionId) -> Json:
         """One session; raises `NotFound`."""
-        return self._view(await self._record(owner, session_id))
+        return self._view(await self._record(caller, session_id))
 
-    async def list(self, owner: str) -> list[Json]:
-        """The owner's sessions, the most recently active first; those that cannot be read are left out."""
+    async def list(self, caller: Caller, owner: str | None = None) -> list[Json]:
+        """An owner's sessions (None: the caller's), or everybody's ('*'), the most recently active first.
+
+        Those that cannot be read are left out.
+        """
+        if owner not in (None, caller.owner) and not caller.is_admin:
+            raise BrokerError("only an admin may list the sessions of others", code="forbidden")
+        wanted = None if owner == EVERYBODY else owner or caller.owner
         views, damaged = [], []
-        for record in await self._store.list(owner):
+        for record in await self._store.list(wanted):
             try:
                 views.append(self._view(record))
             except DocumentDamaged:
@@ -154,33 +171,33 @@ class Sessions:
             )
         return views
 
-    async def delete(self, owner: str, session_id: SessionId) -> None:
+    async def delete(self, caller: Caller, session_id: SessionId) -> None:
         """End a session and forget its state."""
         with suppress(Unreadable):
-            await self._record(owner, session_id)
+            await self._record(caller, session_id)
         live = self._live.pop(session_id, None)
         if live is not None:
             await live.end("the session was deleted")
         await self._store.delete(session_id)
 
-    async def restart(self, owner: str, session_id: SessionId) -> Json:
+    async def restart(self, caller: Caller, session_id: SessionId) -> Json:
         """A fresh namespace under the same id."""
-        live = await self._get(owner, session_id)
+        live = await self._get(caller, session_id)
         await live.restart()
         return self._view(live.tenure.record)
 
-    async def evict(self, owner: str, session_id: SessionId) -> Json:
+    async def evict(self, caller: Caller, session_id: SessionId) -> Json:
         """Drop the warm worker; the committed state stays."""
-        record = await self._record(owner, session_id)
+        record = await self._record(caller, session_id)
         live = self._live.get(session_id)
         if live is not None:
             await live.evict()
-            record = await self._record(owner, session_id)
+            record = await self._record(caller, session_id)
         return self._view(record)
 
-    async def checkout(self, owner: str, session_id: SessionId, revision: Revision) -> Json:
+    async def checkout(self, caller: Caller, session_id: SessionId, revision: Revision) -> Json:
         """Make a kept revision the head; the next cell starts from it."""
-        live = await self._get(owner, session_id)
+        live = await self._get(caller, session_id)
         await live.checkout(revision)
         return self._view(live.tenure.record)
 
@@ -189,23 +206,23 @@ class Sessions:
         live = self._live.get(session_id)
         return live is not None and live.runs_cell
 
-    async def interrupt(self, owner: str, session_id: SessionId) -> None:
+    async def interrupt(self, caller: Caller, session_id: SessionId) -> None:
         """Interrupt what runs; nothing happens if nothing does."""
-        live = await self._here(owner, session_id)
+        live = await self._here(caller, session_id)
         if live is not None:
             await live.interrupt()
 
-    async def answer_input(self, owner: str, session_id: SessionId, value: str) -> None:
+    async def answer_input(self, caller: Caller, session_id: SessionId, value: str) -> None:
         """Hand a line to the cell that waits for one."""
-        live = await self._get(owner, session_id)
+        live = await self._get(caller, session_id)
         await live.answer_input(value)
 
     # -- runs ------------------------------------------------------------------------------------
 
-    async def start(self, owner: str, session_id: SessionId, run_id: RunId, request: Request,
+    async def start(self, caller: Caller, session_id: SessionId, run_id: RunId, request: Request,
                     timeout: float | None = None) -> RunLog:  # fmt: skip  # noqa: ASYNC109
         """Begin a run, or find the one that has the id already; its log."""
-        live = await self._get(owner, session_id)
+        live = await self._get(caller, session_id)
         known = live.find(run_id)
         if known is not None and not live.may_start(run_id):
             return known
@@ -213,12 +230,14 @@ class Sessions:
             raise Unavailable("this pod is shutting down; try again", code="draining", retry_after=1)
         bounds = Bounds(timeout, self._limits.run_log, self._limits.output)
         run = Run(session_id, run_id, request, bounds)
+        if run.executes:
+            run.release = self._quotas.begin_cell(caller)
         live.start(run)
         return run.log
 
-    async def attach(self, owner: str, session_id: SessionId, run_id: RunId) -> RunLog:
+    async def attach(self, caller: Caller, session_id: SessionId, run_id: RunId) -> RunLog:
         """The log of a run: from memory, or what was stored of it when it finished."""
-        live = await self._here(owner, session_id)
+        live = await self._here(caller, session_id)
         found = live.find(run_id) if live is not None else None
         if found is not None:
             return found
@@ -226,33 +245,38 @@ class Sessions:
         if stored is None:
             raise NotFound(f"no run {run_id!r} is known in this session", code="run_not_found")
         if not stored.finished:
-            record = await self._record(owner, session_id)
+            record = await self._record(caller, session_id)
             raise lost(record.revision)
         return RunLog.restored(stored.log)
 
     # -- inside ----------------------------------------------------------------------------------
 
-    async def _record(self, owner: str, session_id: SessionId) -> SessionRecord:
-        return await owned(self._store, owner, session_id)
+    async def _record(self, caller: Caller, session_id: SessionId) -> SessionRecord:
+        return await find_record(self._store, caller, session_id)
 
-    async def _here(self, owner: str, session_id: SessionId) -> LiveSession | None:
+    async def _here(self, caller: Caller, session_id: SessionId) -> LiveSession | None:
         """The session if it is at this pod: then the store need not answer; raises `NotFound`."""
         live = self._live.get(session_id)
-        if live is None or live.tenure.record.owner != owner:
-            await self._record(owner, session_id)
-        return live
+        if live is not None and caller.may_use(live.tenure.record):
+            return live
+        await self._record(caller, session_id)
+        return None  # one of another owner's is what is left of a session that was deleted elsewhere
 
-    async def _get(self, owner: str, session_id: SessionId) -> LiveSession:
+    async def _get(self, caller: Caller, session_id: SessionId) -> LiveSession:
         live = self._live.get(session_id)
-        if live is None:
-            record = await self._record(owner, session_id)
-            live = self._live.setdefault(session_id, LiveSession(record, self._around))
-        elif live.tenure.record.owner != owner:
-            raise NotFound(f"no session {session_id!r}", code="session_not_found")
-        return live
+        if live is not None and caller.may_use(live.tenure.record):
+            return live
+        record = await self._record(caller, session_id)
+        live = self._live.get(session_id)
+        if live is not None and live.tenure.record.owner != record.owner:
+            live.lose()  # deleted elsewhere: the id is another owner's now
+            del self._live[session_id]
+        return self._live.setdefault(session_id, LiveSession(record, self._around))
 
     def _view(self, record: SessionRecord) -> Json:
         live = self._live.get(record.session_id)
+        if live is not None and live.tenure.record.owner != record.owner:
+            live = None  # deleted elsewhere: the id is another owner's now
         if live is not None and live.tenure.revision > record.revision:
             record = replace(record, revision=live.tenure.revision, doc=live.tenure.record.doc)
         document = SessionDocument.from_bytes(record.doc)

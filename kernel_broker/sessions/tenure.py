@@ -89,7 +89,10 @@ class Tenure:
                 run.queue(1, "another pod holds this session")
                 await asyncio.sleep(held.expires_in)
         record = await self._patiently(lambda: store.get(self.session_id), run)
-        if record is None:
+        if (
+            record is None or record.owner != self.record.owner
+        ):  # deleted, and the id may be another owner's now
+            await self._patiently(lambda: store.release(lease), run)
             raise SessionMissing(f"session {self.session_id!r} has been deleted")
         self._take(record)
         self._lease = lease

@@ -16,6 +16,7 @@ CODES: Final[dict[str, int]] = {
     "not_found": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,
+    "request_timeout": 408,
     "session_busy_elsewhere": 409,
     "revision_conflict": 409,
     "session_id_taken": 409,
@@ -41,6 +42,7 @@ CODES: Final[dict[str, int]] = {
     "draining": 503,
     "store_unavailable": 503,
     "workers_unavailable": 503,
+    "identity_unavailable": 503,
     "cell_timeout": 504,
 }
 """Every stable `code` and its HTTP status."""

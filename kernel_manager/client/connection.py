@@ -198,8 +198,7 @@ class Connection:
         limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=32, keepalive_expiry=_KEEPALIVE_SECONDS
         )
-        secure = endpoint.url.startswith("https:")  # without it, loading certificates would cost 20 ms
-        transport = httpx.AsyncHTTPTransport(uds=endpoint.uds, limits=limits, verify=secure)
+        transport = httpx.AsyncHTTPTransport(uds=endpoint.uds, limits=limits, verify=endpoint.to_tls())
         return httpx.AsyncClient(
             base_url=endpoint.url,
             transport=transport,

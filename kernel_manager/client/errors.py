@@ -4,7 +4,7 @@ KernelError
 ├── BrokerUnreachable            nobody answered within the client's patience
 │   └── LocalBrokerFailed        the on-demand broker could not be started
 ├── ApiError                     the broker answered with a problem document (`problem`, `code`)
-│   ├── BadRequest               400 405 406 416 422
+│   ├── BadRequest               400 405 406 408 416 422
 │   ├── Unauthorized             401 403
 │   ├── NotFound                 404
 │   │   └── SessionNotFound
@@ -94,7 +94,7 @@ class TooLarge(ApiError):
 
 
 class OverQuota(ApiError):
-    """The owner has as many sessions or running cells as allowed."""
+    """The owner has, or does, as much as it may."""
 
 
 class LineFull(OverQuota):
@@ -149,6 +149,7 @@ _BY_CODE: Final[dict[str, type[ApiError]]] = {
     "bad_request": BadRequest,
     "method_not_allowed": BadRequest,
     "not_acceptable": BadRequest,
+    "request_timeout": BadRequest,
     "invalid": BadRequest,
     "range_not_satisfiable": BadRequest,
     "unauthorized": Unauthorized,
@@ -176,6 +177,7 @@ _BY_CODE: Final[dict[str, type[ApiError]]] = {
     "draining": Unavailable,
     "store_unavailable": StoreUnavailable,
     "workers_unavailable": Unavailable,
+    "identity_unavailable": Unavailable,
     "worker_lost": WorkerLost,
     "kernel_failed": KernelFailed,
     "state_unreadable": StateUnreadable,

@@ -72,9 +72,10 @@ class AsyncClient:
         """The session's description."""
         return await self._object("GET", _path(session_id))
 
-    async def sessions(self) -> list[dict[str, Any]]:
-        """One's own sessions, the most recently active first."""
-        answer = await self._object("GET", "/v1/sessions")
+    async def sessions(self, owner: str | None = None) -> list[dict[str, Any]]:
+        """One's own sessions, the most recently active first; for admins an `owner`'s, or all ('*')."""
+        wanted = f"?owner={quote(owner, safe='')}" if owner is not None else ""
+        answer = await self._object("GET", f"/v1/sessions{wanted}")
         sessions: list[dict[str, Any]] = answer["sessions"]
         return sessions
 

@@ -21,6 +21,7 @@ def add_parser(subparsers: Any) -> None:
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="one line a session")
+    listing.add_argument("--owner", help="for admins: whose sessions; '*' for everybody's")
     listing.set_defaults(act=_list)
     showing = actions.add_parser("show", help="everything about one")
     showing.set_defaults(act=_show)
@@ -45,7 +46,7 @@ async def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _list(client: AsyncClient, arguments: argparse.Namespace) -> None:
-    sessions = await client.sessions()
+    sessions = await client.sessions(arguments.owner)
     if arguments.json:
         _print_json(sessions)
         return

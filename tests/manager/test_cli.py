@@ -14,6 +14,7 @@ import pytest
 from loopback import LoopbackBroker, Serve, cell, jupyter, nobody, refuse
 
 from kernel_broker.wire.events import to_line
+from kernel_broker.wire.identity import TokenLine, digest, read_token_lines
 
 MAIN = "import sys; from kernel_manager.cli import main; sys.exit(main())"
 RESULT = ("execute_result", {"data": {"text/plain": "2"}, "metadata": {}, "execution_count": 7})
@@ -215,9 +216,20 @@ def test_install_and_what_it_refuses(command: Command, tmp_path: Path) -> None:
         assert "Traceback" not in refused.stderr
 
 
+def test_token_is_told_once_and_its_line_has_the_hash(command: Command) -> None:
+    for options, role in ([], "user"), (["--admin"], "admin"):
+        token, line = command("token", "ann@example.org", *options).stdout.splitlines()
+        assert list(read_token_lines(line)) == [TokenLine("ann@example.org", role, digest(token))]
+    for wrong in ("default", "a b"):
+        refused = command("token", wrong)
+        assert refused.returncode == 2
+        assert refused.stdout == ""
+        assert "owner's name" in refused.stderr
+
+
 def test_help_names_every_command(command: Command) -> None:
     text = command("--help").stdout
-    for name in ("run", "exec", "sessions", "status", "doctor", "install", "broker"):
+    for name in ("run", "exec", "sessions", "status", "doctor", "install", "token", "broker"):
         assert f"    {name} " in text
         assert command(name, "--help").returncode == 0
     assert command().returncode == 2

@@ -39,6 +39,10 @@ def environ(tmp_path: Path) -> dict[str, str]:
         "SECRET": "another",
         "KERNEL_BROKER_PRELOAD": "",
         "KERNEL_BROKER_SPARES": "1",
+        "KERNEL_BROKER_HOST": "0.0.0.0",  # where it listens and who may use it is settled
+        "KERNEL_BROKER_AUTH": "none",
+        "KERNEL_BROKER_TLS_CERT": "/of/another/broker",
+        "KERNEL_BROKER_TLS_KEY": "/of/another/broker",
     }
 
 
@@ -119,8 +123,9 @@ async def test_idle_broker_ends_with_every_process_of_its(environ: dict[str, str
     assert (status.running, status.listening) == (False, False)
 
 
-async def test_broker_that_dies_at_start_shows_its_log(environ: dict[str, str]) -> None:
-    local = read_settings({**environ, "KERNEL_BROKER_STORE_URL": "carrier-pigeon://loft"}).local
+async def test_broker_that_dies_at_start_shows_its_log(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("carrier-pigeon://loft")
+    local = read_settings({**environ, "KERNEL_BROKER_STORE_URL_FILE": str(tmp_path / "url")}).local
     with pytest.raises(LocalBrokerFailed, match=r"ended while starting(.|\n)*carrier-pigeon"):
         await ensure_local_broker(local)
     assert not read_status(local).running

@@ -15,7 +15,7 @@ from fixtures.broker import Broker
 from fixtures.redis_server import RedisServer
 from kernel_broker.errors import NotFound
 from kernel_broker.sessions.document import SessionDocument
-from kernel_broker.sessions.owned import owned
+from kernel_broker.sessions.ownership import Caller, find_record
 from kernel_broker.sessions.run import Request, Run
 from kernel_broker.sessions.surroundings import SessionLimits, Surroundings
 from kernel_broker.sessions.tenure import Tenure
@@ -185,9 +185,9 @@ async def test_a_session_that_cannot_be_read_is_told_to_its_owner_alone() -> Non
         await SealedStore(inner, Keyring({"here": bytes(32)})).create(record)
         elsewhere = SealedStore(inner, Keyring({"there": bytes(32)}))
         with pytest.raises(DocumentUnreadable, match="key 'here'"):
-            await owned(elsewhere, "ada", record.session_id)
+            await find_record(elsewhere, Caller("ada"), record.session_id)
         with pytest.raises(NotFound, match="no session 's'"):
-            await owned(elsewhere, "bob", record.session_id)
+            await find_record(elsewhere, Caller("bob"), record.session_id)
     finally:
         await inner.close()
 

@@ -15,7 +15,8 @@ from nursery import Leg, Nursery, Stored
 from programs import Sitting
 
 _VARYING = re.compile(
-    r"0x[0-9a-f]+|object at [0-9a-f]+|^(CPU times|Wall time|time):? .*$|^.* per loop .*$|/ipykernel_\d+/", re.MULTILINE
+    r"0x[0-9a-f]+|object at [0-9a-f]+|^(CPU times|Wall time|time):? .*$|^.* per loop .*$|/ipykernel_\d+/",
+    re.MULTILINE,
 )
 
 _AGAIN = "python tests/worker/state/generated/run.py --only"

@@ -9,7 +9,8 @@ from kernel_broker.api.identity.caller import CallerOf
 from kernel_broker.api.models import Id, InputReply, SessionCreate, SessionList, SessionView
 from kernel_broker.api.problems import documented
 from kernel_broker.errors import Conflict
-from kernel_broker.sessions.service import NewSession, Sessions
+from kernel_broker.sessions.creation import NewSession
+from kernel_broker.sessions.service import Sessions
 from kernel_broker.wire.ids import SessionId, new_session_id
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])

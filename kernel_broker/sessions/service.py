@@ -5,13 +5,13 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kernel_broker.errors import BrokerError, Conflict, NotFound, Unavailable
 from kernel_broker.pool.pool import Pool
-from kernel_broker.sessions.document import DocumentDamaged, SessionDocument
-from kernel_broker.sessions.file_rules import FilesMode
+from kernel_broker.sessions.creation import NewSession
+from kernel_broker.sessions.document import DocumentDamaged
 from kernel_broker.sessions.live import LiveSession
 from kernel_broker.sessions.ownership import Caller, find_record
 from kernel_broker.sessions.quotas import Quotas
@@ -19,6 +19,7 @@ from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
 from kernel_broker.sessions.runlog import RunLog
 from kernel_broker.sessions.surroundings import SessionLimits, Surroundings, Upkeep
+from kernel_broker.sessions.view import view, warm_until
 from kernel_broker.store.contract import SessionMissing, SessionRecord, StaleLease, Store, StoreUnavailable
 from kernel_broker.store.unreadable import Unreadable
 from kernel_broker.wire.identity import EVERYBODY
@@ -27,21 +28,6 @@ from kernel_broker.wire.ids import Revision, RunId, SessionId
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """What a session is created with."""
-
-    session_id: SessionId
-    caller: Caller
-    name: str = ""
-    cwd: str | None = None
-    env: dict[str, str] | None = None
-    limits: Json | None = None
-    files: FilesMode | None = None
-    recompute: bool | None = None
-    idle_ttl: float | None = None
 
 
 class Sessions:
@@ -118,26 +104,8 @@ class Sessions:
 
     async def create(self, new: NewSession) -> tuple[Json, bool]:
         """Create a session, or return the owner's own that has the id; the second value says if it is new."""
-        now = self._clock()
-        self._limits.files.within(new.limits or {})
-        document = SessionDocument(
-            name=new.name,
-            cwd=new.cwd,
-            env=new.env or {},
-            limits=new.limits or {},
-            files=self._limits.files.choose(new.files),
-            recompute=self._limits.recompute if new.recompute is None else new.recompute,
-            runtime=(self._pool.info or {}).get("runtime", {}),
-        )
-        record = SessionRecord(
-            session_id=new.session_id,
-            owner=new.caller.owner,
-            revision=Revision(0),
-            created_at=now,
-            last_activity=now,
-            ttl=new.idle_ttl or self._upkeep.session_ttl,
-            doc=document.to_bytes(),
-        )
+        runtime = (self._pool.info or {}).get("runtime", {})
+        record = new.record(self._limits, runtime, self._clock(), self._upkeep.session_ttl)
         async with self._quotas.room_for(new.caller, new.session_id):
             is_new = await self._store.create(record)
         if is_new:
@@ -279,35 +247,7 @@ class Sessions:
             live = None  # deleted elsewhere: the id is another owner's now
         if live is not None and live.tenure.revision > record.revision:
             record = replace(record, revision=live.tenure.revision, doc=live.tenure.record.doc)
-        document = SessionDocument.from_bytes(record.doc)
-        return {
-            "session_id": record.session_id,
-            "name": document.name,
-            "owner": record.owner,
-            "state": live.state if live is not None else "cold",
-            "revision": record.revision,
-            "execution_count": document.execution_count,
-            "runtime": document.runtime,
-            "cwd": document.cwd,
-            "limits": document.limits,
-            "files": document.files,
-            "recompute": document.recompute,
-            "idle_ttl": record.ttl,
-            "created_at": record.created_at,
-            "last_activity": record.last_activity,
-            "size": record.size,
-            "pinned": document.pinned,
-            "comms": document.comms,
-            "background": live is not None and live.has_background,
-            "forked_from": document.forked_from,
-            "warm_until": self._warm_until(live),
-        }
-
-    def _warm_until(self, live: LiveSession | None) -> float | None:
-        if live is None or live.state == "cold":
-            return None
-        idle = self._upkeep.worker_idle
-        return live.last_used + (max(idle, self._upkeep.pinned_idle) if live.is_pinned else idle)
+        return view(record, live, self._upkeep)
 
     async def _keep_up(self) -> None:
         """Renew leases, drop idle workers, collect garbage, until cancelled."""
@@ -325,7 +265,7 @@ class Sessions:
     async def _tend(self, session_id: SessionId, live: LiveSession) -> None:
         live.forget_old_runs()
         try:
-            until = self._warm_until(live)
+            until = warm_until(live, self._upkeep)
             if live.state == "warm" and until is not None and self._clock() > until:
                 self._spawn(live.evict())
             await live.tenure.renew()

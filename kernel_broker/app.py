@@ -14,6 +14,7 @@ from kernel_broker.api import files, health, problems, revisions, runs, sessions
 from kernel_broker.api.limits import BodyLimit
 from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.pool import Pool, PoolLimits
+from kernel_broker.pool.sandbox import Level, SandboxRules, guarded_paths
 from kernel_broker.sessions.file_rules import FileLimits, FileRules, FilesMode
 from kernel_broker.sessions.files import SessionFiles
 from kernel_broker.sessions.revisions import Past
@@ -35,7 +36,8 @@ def make_app(settings: Settings) -> FastAPI:
     except ValueError as error:
         raise SettingsError(f"KERNEL_BROKER_STORE_URL: {error}") from error
     folders = Folders(Path(settings.files_dir))
-    pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders)
+    sandbox = _sandbox(settings)
+    pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders, sandbox)
     limits = _limits(settings)
     service = Sessions(store, pool, limits, _upkeep(settings), time.time)
 
@@ -56,6 +58,7 @@ def make_app(settings: Settings) -> FastAPI:
         title="Serverless IPyKernel", version=__version__, description=DESCRIPTION, lifespan=lifespan
     )
     app.state.store, app.state.pool, app.state.sessions = store, pool, service
+    app.state.sandbox = sandbox
     app.state.token = settings.token or None
     app.state.runtime = lambda: (pool.info or {}).get("runtime")
     app.state.past = Past(store, time.time)
@@ -81,6 +84,22 @@ def _limits(settings: Settings) -> SessionLimits:
         verify_idle=settings.verify_idle,
         state=settings.state_limit,
         recompute=settings.recompute == "on",
+    )
+
+
+def _sandbox(settings: Settings) -> SandboxRules:
+    read = tuple(path for path in settings.sandbox_read.split(":") if path)
+    store = settings.store_url.removeprefix("sqlite://")
+    own = [settings.files_dir, settings.token_file, settings.uds, store if store.startswith("/") else ""]
+    level: Level = "strict" if settings.sandbox == "strict" else "standard"
+    return SandboxRules(
+        "off" if settings.sandbox == "off" else level,
+        settings.network,
+        read,
+        memory=settings.process_memory,
+        file=settings.process_file,
+        processes=settings.processes,
+        guarded=guarded_paths(own),
     )
 
 

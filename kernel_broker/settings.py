@@ -4,11 +4,15 @@ Each is an environment variable `KERNEL_BROKER_<NAME>`; `python -m kernel_broker
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from kernel_broker.pool.sandbox import LEVELS, parse_network
 
 PREFIX = "KERNEL_BROKER_"
 
@@ -78,6 +82,18 @@ class Settings:
     file_bytes: int = setting(256 * 2**20, "bytes of one file that is saved with a session, or sent to it")
     recompute: str = setting("off", "whether new sessions make lost variables again by running their cells "
                                     "again: on or off")  # fmt: skip
+    sandbox: str = setting("", "how workers are shut in: strict, standard or off (default: strict where "
+                               "FILES is 'state', else off)")  # fmt: skip
+    sandbox_read: str = setting("", "paths, colon-separated, that sessions in a strict sandbox may read "
+                                    "besides the system's and the Python environment")  # fmt: skip
+    network: str = setting("", "what cells may connect to: none, open, or a list of TCP ports such as 53,443 "
+                               "(default: none in a strict sandbox, else open)")  # fmt: skip
+    process_memory: int = setting(
+        0, "in a sandbox: bytes of private memory of one process, besides the libraries'; 0: any"
+    )
+    process_file: int = setting(0, "in a sandbox: bytes of one file that a process writes; 0: any")
+    processes: int = setting(0, "in a sandbox: processes and threads of the broker's account, over which "
+                                "sessions start no more (not for root); 0: any")  # fmt: skip
     idle_exit: float = setting(0.0, "seconds without any request or running cell until the broker ends "
                                     "itself; 0: never")  # fmt: skip
     grace: float = setting(
@@ -141,9 +157,41 @@ def _resolve(settings: Settings) -> Settings:
         raise SettingsError(f"{PREFIX}FILES must be host or state")
     if settings.recompute not in ("on", "off"):
         raise SettingsError(f"{PREFIX}RECOMPUTE must be on or off")
+    values |= _sandbox(settings)
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"{PREFIX}LOG_LEVEL must be debug, info, warning or error")
     return Settings(**values)
+
+
+def _sandbox(settings: Settings) -> dict[str, str]:
+    """The level and the network that hold; what would lead cells to the store or the broker is refused."""
+    level = settings.sandbox or ("strict" if settings.files == "state" else "off")
+    if level not in LEVELS:
+        raise SettingsError(f"{PREFIX}SANDBOX must be strict, standard or off")
+    try:
+        network = parse_network(settings.network or ("none" if level == "strict" else "open"))
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}NETWORK: {error}") from None
+    if level == "off" and network != "open":
+        raise SettingsError(
+            f"{PREFIX}NETWORK is kept by a sandbox: set {PREFIX}SANDBOX to strict or standard"
+        )
+    credentials, _, hosts = urlsplit(settings.store_url).netloc.rpartition("@")
+    on_network = settings.store_url.startswith("redis")
+    ours = {settings.port: "the broker's own"} if not settings.uds else {}
+    if on_network:
+        ours |= {int(port): "the store's" for port in re.findall(r":(\d+)", hosts) or ["6379"]}
+    for port in map(int, re.findall(r"\d+", network)):
+        if port in ours:
+            raise SettingsError(f"{PREFIX}NETWORK: port {port} is {ours[port]}, which no cell may reach")
+    unlocked = not settings.token and not settings.token_file
+    unlocked |= on_network and not credentials.partition(":")[2]
+    if level == "strict" and network == "open" and unlocked:
+        raise SettingsError(
+            f"{PREFIX}NETWORK=open lets cells connect to the broker and its store: set {PREFIX}TOKEN, and a "
+            f"password in {PREFIX}STORE_URL, or use none or a list of ports"
+        )
+    return {"sandbox": level, "network": network}
 
 
 def describe_settings() -> str:

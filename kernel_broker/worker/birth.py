@@ -1,24 +1,34 @@
 """A worker's first steps after the fork: cut every tie to the zygote, then be ended with it."""
 
-import ctypes
 import gc
 import os
 import signal
 import socket
 
-_PR_SET_PDEATHSIG = 1
+from kernel_broker.worker.sandbox import commands, shared_memory
+from kernel_broker.worker.sandbox.calls import PR_SET_PDEATHSIG, control
+from kernel_broker.worker.sandbox.plan import Sandbox
+from kernel_broker.worker.sandbox.private import Own
 
 
-def be_born(keep: socket.socket, zygote_pid: int) -> None:
-    """Detach the forked process: own session, no inherited descriptor but `keep`, death with the zygote."""
+def be_born(keep: socket.socket, zygote_pid: int, sandbox: Sandbox | None, own: Own | None) -> None:
+    """Detach the forked process: own session, no inherited descriptor but `keep`, death with the zygote.
+
+    Then shut it in, before any code of a user's.
+    """
     os.setsid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    control(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != zygote_pid:
         os._exit(1)  # the zygote died before the tie was made
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     _silence_standard_streams()
+    if sandbox is not None:
+        sandbox.enter(own)
+    if own is not None:
+        shared_memory.keep_in(own.shared_memory)
+        commands.use_pipes()
     _close_descriptors(keep.fileno())
     gc.enable()
 

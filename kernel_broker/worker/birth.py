@@ -5,13 +5,11 @@ import os
 import signal
 import socket
 
-from kernel_broker.worker.sandbox import commands, shared_memory
 from kernel_broker.worker.sandbox.calls import PR_SET_PDEATHSIG, control
-from kernel_broker.worker.sandbox.plan import Sandbox
-from kernel_broker.worker.sandbox.private import Own
+from kernel_broker.worker.sandbox.place import Place
 
 
-def be_born(keep: socket.socket, zygote_pid: int, sandbox: Sandbox | None, own: Own | None) -> None:
+def be_born(keep: socket.socket, zygote_pid: int, place: Place | None) -> None:
     """Detach the forked process: own session, no inherited descriptor but `keep`, death with the zygote.
 
     Then shut it in, before any code of a user's.
@@ -24,11 +22,8 @@ def be_born(keep: socket.socket, zygote_pid: int, sandbox: Sandbox | None, own: 
         signal.signal(number, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     _silence_standard_streams()
-    if sandbox is not None:
-        sandbox.enter(own)
-    if own is not None:
-        shared_memory.keep_in(own.shared_memory)
-        commands.use_pipes()
+    if place is not None:
+        place.enter()
     _close_descriptors(keep.fileno())
     gc.enable()
 

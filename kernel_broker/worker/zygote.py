@@ -27,6 +27,7 @@ from kernel_broker.wire.frames import Frame, FrameDecoder, encode
 from kernel_broker.worker import birth, runtime
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.sandbox import calls
+from kernel_broker.worker.sandbox.place import Place
 from kernel_broker.worker.sandbox.plan import Rules, Sandbox
 from kernel_broker.worker.sandbox.private import Own
 from kernel_broker.worker.worker import Worker
@@ -76,31 +77,39 @@ class Zygote:
         self._decoder.feed(data)
         for frame in self._decoder:
             if frame.kind == "fork":
-                own = frame.head["own"]
-                self._fork(frame.head["id"], descriptors.pop(0), Own(**own) if own is not None else None)
+                self._fork(frame.head["id"], descriptors.pop(0), self._place(frame.head["own"]))
             elif frame.head["pid"] in self._children:
                 _kill(frame.head["pid"])
         return True
 
-    def _fork(self, worker_id: str, descriptor: int, own: Own | None) -> None:
+    def _place(self, own: dict[str, str] | None) -> Place | None:
+        if self._sandbox is None:
+            return None
+        return Place(self._sandbox, Own(**own) if own is not None else None)
+
+    def _fork(self, worker_id: str, descriptor: int, place: Place | None) -> None:
         threads = runtime.foreign_threads(ALLOWED_THREADS)
         if threads:
             os.close(descriptor)
+            if place is not None:
+                place.close()
             self.send("refused", id=worker_id, reason=f"the zygote runs threads: {', '.join(threads)}")
             return
         zygote_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(descriptor, zygote_pid, own)
+            self._become_worker(descriptor, zygote_pid, place)
         os.close(descriptor)
+        if place is not None:
+            place.close()
         self._children.add(pid)
         self.send("forked", id=worker_id, pid=pid)
 
-    def _become_worker(self, descriptor: int, zygote_pid: int, own: Own | None) -> NoReturn:
+    def _become_worker(self, descriptor: int, zygote_pid: int, place: Place | None) -> NoReturn:
         sock = socket.socket(fileno=descriptor)
         try:
-            birth.be_born(sock, zygote_pid, self._sandbox, own)
-            Worker(self._app, sock, own).run()
+            birth.be_born(sock, zygote_pid, place)
+            Worker(self._app, sock, place.own if place is not None else None).run()
         except BaseException:
             sock.setblocking(True)
             sock.sendall(b"".join(encode(Frame("crashed", {"traceback": traceback.format_exc()}))))

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -113,7 +114,13 @@ class Sandbox:
             "missing": self.missing,
         }
 
-    def enter(self, own: Own | None) -> None:
+    def open(self, own: Own | None) -> list[Opened]:
+        """A worker's own folders, opened before it is forked: as soon as it is, they may get other names."""
+        if own is None or not self.rules.strict:
+            return []
+        return [found for path in (own.home, own.work) if path and (found := open_path(path, landlock.OWN))]
+
+    def enter(self, own: Own | None, opened: Iterable[Opened] = ()) -> None:
         """Shut this process in, for good; raises `OSError`."""
         if own is not None:
             own.settle()
@@ -121,21 +128,16 @@ class Sandbox:
         calls.control(calls.PR_SET_CHILD_SUBREAPER, 1)
         limits.give_up_privileges(platform.machine())
         if self._version:
-            self._enter_domain(own)
-            calls.control(
-                calls.PR_SET_DUMPABLE, 1
-            )  # siblings are kept out by now, and the broker must measure it
+            self._enter_domain(opened)
+            calls.control(calls.PR_SET_DUMPABLE, 1)  # siblings are kept out by now; the broker measures it
         if self._program is not None:
             seccomp.install(self._program)
 
-    def _enter_domain(self, own: Own | None) -> None:
-        given = list(self._paths)
-        mine = {"/proc/self/": landlock.READ}
-        if own is not None:
-            mine |= {path: landlock.OWN for path in (own.home, own.work) if path}
-        opened = [path for path in (open_path(path, rights) for path, rights in mine.items()) if path]
+    def _enter_domain(self, opened: Iterable[Opened]) -> None:
+        itself = open_path("/proc/self/", landlock.READ)
+        assert itself is not None
         try:
-            Domain(self._version, self.rules.strict, self.rules.ports).enter([*given, *opened])
+            domain = Domain(self._version, self.rules.strict, self.rules.ports)
+            domain.enter([*self._paths, *opened, itself])
         finally:
-            for path in opened:
-                os.close(path.descriptor)
+            os.close(itself.descriptor)

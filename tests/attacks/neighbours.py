@@ -17,13 +17,13 @@ from multiprocessing.shared_memory import SharedMemory
 secret = "the victim's own"
 private = bytearray(b"in memory only")
 open("secret.txt", "w").write(secret)
-held = tempfile.NamedTemporaryFile()
-block = SharedMemory(name="victims", create=True, size=64)
+temporary = tempfile.mkdtemp()
+block = SharedMemory(name="victims-{port}", create=True, size=64)
 abstract = socket.socket(socket.AF_UNIX); abstract.bind("\\0victims-{port}"); abstract.listen()
-named = socket.socket(socket.AF_UNIX); named.bind(os.environ["TMPDIR"] + "/sock"); named.listen()
+named = socket.socket(socket.AF_UNIX); named.bind(temporary + "/sock"); named.listen()
 import ctypes
 where = ctypes.addressof((ctypes.c_char * len(private)).from_buffer(private))
-print(os.getpid(), os.getcwd(), os.environ["TMPDIR"], where)
+print(os.getpid(), os.getcwd(), temporary, where)
 """
 
 _ATTACKER = """
@@ -59,9 +59,12 @@ class Unprivileged(Broker):
 class Neighbours:
     """The broker, the victim, and what the attacker has found out about both."""
 
-    def __init__(self, **settings: object) -> None:
+    def __init__(self, *, ports: bool = False, **settings: object) -> None:
+        """With `ports`, sessions may connect to that of the listener, which else stands for the store."""
         self.listener = socket.create_server(("127.0.0.1", 0))
         wanted = {"preload": "", "spares": 1, "files": "state", "output": 2**20} | settings
+        if ports:
+            wanted["network"] = self.listener.getsockname()[1]
         self.broker = Unprivileged(**wanted)
         self.broker.start()
         folder = self.broker.home / "mounted"
@@ -101,15 +104,8 @@ class Neighbours:
     def close(self) -> None:
         self.listener.close()
         self.broker.destroy()
-
-
-def leftovers(mark: str) -> list[int]:
-    """Processes with a word in their command line."""
-    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _says(path, mark)]
-
-
-def _says(path: Path, mark: str) -> bool:
-    try:
-        return mark in path.read_text()
-    except OSError:
-        return False
+        for left in (
+            Path(f"/dev/shm/victims-{self.known['port']}"),
+            Path(f"/tmp/planted-{self.known['port']}"),
+        ):
+            left.unlink(missing_ok=True)  # of where there was no sandbox

@@ -61,6 +61,10 @@ assert "KERNEL_BROKER_STORE_URL" in found
     Attack("priority of a sibling", "os.setpriority(os.PRIO_PROCESS, victim, 19)"),
     Attack("priority of all", "os.setpriority(os.PRIO_USER, 0, 19)"),
     Attack("processors of a sibling", "os.sched_setaffinity(victim, {0})", succeeds=True),
+    Attack("how a sibling is scheduled", """
+os.sched_setscheduler(victim, os.SCHED_IDLE, os.sched_param(0))
+assert os.sched_getscheduler(victim) == os.SCHED_IDLE
+""", "AssertionError", succeeds=True),
     Attack("processors of the broker", "os.sched_setaffinity(broker, {0})"),
 ]  # fmt: skip
 

@@ -29,6 +29,10 @@ _FAST_OPEN = 0x20000000
 _PROCESS = 1  # ioprio_set's word for it
 
 
+_IGNORE: Code = [(_RETURN, 0, 0, _ERRNO)]
+"""Do nothing, and say that it is done."""
+
+
 def _return(error: int = 0) -> Code:
     return [(_RETURN, 0, 0, _ERRNO | error if error else _ALLOW)]
 
@@ -52,12 +56,13 @@ def _unless_bits(place: int, bits: int) -> Code:
     return [*_argument(place), (_ANY_BIT, 0, 1, bits), *_return(errno.EPERM), *_return()]
 
 
-def _for_oneself(who: int = 0, kind: int | None = None) -> Code:
+def _for_oneself(who: int = 0, kind: int | None = None, otherwise: Code | None = None) -> Code:
     """Allow for the calling process alone, which is 0: the account's other processes are siblings."""
-    block = [*_argument(who), (_EQUAL, 1, 0, 0), *_return(errno.EPERM), *_return()]
+    refusal = otherwise or _return(errno.EPERM)
+    block = [*_argument(who), (_EQUAL, 1, 0, 0), *refusal, *_return()]
     if kind is None:
         return block
-    return [*_argument(0), (_EQUAL, 1, 0, kind), *_return(errno.EPERM), *block]
+    return [*_argument(0), (_EQUAL, 1, 0, kind), *refusal, *block]
 
 
 def _families(network: Network) -> Code:
@@ -93,8 +98,9 @@ def assemble(network: Network, watches: bool, machine: str = "") -> bytes:
         "setpriority": _for_oneself(1, 0),
         "ioprio_set": _for_oneself(1, _PROCESS),
     }
-    others = ("prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
-    blocks |= dict.fromkeys(others, _for_oneself())
+    blocks |= dict.fromkeys(("prlimit64", "sched_setaffinity", "sched_setattr"), _for_oneself())
+    # ZeroMQ ends the process if it may not set how a thread of its own is scheduled: it is told that it has.
+    blocks |= dict.fromkeys(("sched_setscheduler", "sched_setparam"), _for_oneself(otherwise=_IGNORE))
     if network == "ports":  # with it, data opens a connection without asking Landlock
         blocks |= {"sendto": _unless_bits(3, _FAST_OPEN), "sendmmsg": _unless_bits(3, _FAST_OPEN)}
         blocks["sendmsg"] = _unless_bits(2, _FAST_OPEN)

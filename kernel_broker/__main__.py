@@ -86,8 +86,8 @@ async def serve(settings: Settings) -> None:
     )
     server = Server(config)
     server.sessions = app.state.sessions
-    app.state.layers = await probe(app.state.sandbox)
-    await app.state.store.open()  # before anything else, so that its refusal is the one thing that is said
+    # Before anything else, so that a refusal is the one thing that is said.
+    app.state.layers, _ = await asyncio.gather(probe(app.state.sandbox), app.state.store.open())
     async with asyncio.TaskGroup() as tasks:
         watcher = None
         if settings.idle_exit:

@@ -54,6 +54,13 @@ class SandboxRules:
         limits = {"memory": self.memory, "file": self.file, "processes": self.processes}
         return json.dumps({"level": self.level, "network": self.network, "read": self.read, "limits": limits})
 
+    def exposed(self) -> str | None:
+        """A path that may be read, and would lead sessions to what is guarded; None if there is none."""
+        for path in self.read:
+            if any(Path(guarded).is_relative_to(Path(path).resolve()) for guarded in self.guarded):
+                return path
+        return None
+
     def admit(self, folder: str) -> str | None:
         """A folder of the host that a session may have to itself, links resolved; None if it may not."""
         path = Path(folder).resolve()
@@ -80,6 +87,10 @@ async def probe(rules: SandboxRules) -> dict[str, Any]:
     """Put every layer on in a process of its own; what there is, and what not. Raises `SandboxRefused`."""
     if rules.level == "off":
         return {"level": "off", "network": "open", "layers": [], "missing": {}}
+    if exposed := rules.exposed():
+        raise SandboxRefused(
+            f"KERNEL_BROKER_SANDBOX_READ: {exposed} has the broker's own files in it, or the sessions'"
+        )
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "kernel_broker.worker.sandbox", rules.to_text()),

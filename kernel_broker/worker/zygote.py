@@ -20,7 +20,6 @@ import signal
 import socket
 import sys
 import traceback
-from pathlib import Path
 from typing import Any, NoReturn
 
 from kernel_broker.wire.frames import Frame, FrameDecoder, encode
@@ -28,7 +27,7 @@ from kernel_broker.worker import birth, runtime
 from kernel_broker.worker.app import WorkerApp
 from kernel_broker.worker.sandbox import calls
 from kernel_broker.worker.sandbox.place import Place
-from kernel_broker.worker.sandbox.plan import Rules, Sandbox
+from kernel_broker.worker.sandbox.plan import CHILDREN, Rules, Sandbox
 from kernel_broker.worker.sandbox.private import Own
 from kernel_broker.worker.worker import Worker
 
@@ -133,9 +132,9 @@ class Zygote:
 
     def _end_orphans(self) -> None:
         """End what workers have left in groups of their own: in a sandbox, that is handed to this process."""
-        if self._sandbox is None:
+        if self._sandbox is None or "descendants" not in self._sandbox.layers:
             return
-        for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        for child in CHILDREN.read_text().split():
             if int(child) not in self._children:
                 _kill(int(child))
 

@@ -5,12 +5,16 @@ import platform
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from kernel_broker.worker.sandbox import calls, landlock, limits, paths, seccomp
 from kernel_broker.worker.sandbox.landlock import Domain, Opened, open_path
 from kernel_broker.worker.sandbox.limits import Limits
 from kernel_broker.worker.sandbox.private import Own
+
+CHILDREN: Final = Path("/proc/thread-self/children")
+"""Who was left to this process; it tells what a worker has left behind."""
 
 _LANDLOCK: Final = {
     "memory": (1, "5.13"),
@@ -69,7 +73,7 @@ class Sandbox:
         self._program: bytes | None = None
         self._held = limits.held_memory()
         self._paths: list[Opened] = []
-        self.layers: list[str] = ["privileges", "limits", "descendants"]
+        self.layers: list[str] = ["privileges", "limits"]
         """The layers that are put on."""
         self.missing: dict[str, str] = {}
         """Layers that this kernel does not give, and why."""
@@ -91,6 +95,10 @@ class Sandbox:
             else:
                 has = f"version {self._version}" if self._version else "none"
                 self.missing[layer] = f"Landlock of Linux {linux} (version {version}); there is {has}"
+        if CHILDREN.exists():
+            self.layers.append("descendants")
+        else:
+            self.missing["descendants"] = f"{CHILDREN}, which this kernel does not have"
         try:
             self._program = seccomp.assemble(self.rules.filter, not self.rules.strict)
             self.layers.append("system calls")

@@ -1,4 +1,4 @@
-"""jupyter_kernel_test, the public conformance suite: on the provisioner, on the argv process, in a sandbox."""
+"""jupyter_kernel_test, the public conformance suite: on the provisioner, on the argv process, shut in."""
 
 from collections.abc import Iterator
 from typing import ClassVar

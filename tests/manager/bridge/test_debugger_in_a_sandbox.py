@@ -1,4 +1,4 @@
-"""The debugger talks TCP to itself: in a strict sandbox it works where the network is open, and says so where not."""
+"""The debugger talks TCP to itself: in a strict sandbox it needs an open network, and says so."""
 
 from collections.abc import Callable
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -73,22 +74,29 @@ def test_rules_that_cannot_be_are_refused(settings: dict[str, str], message: str
         levels(**settings)
 
 
-def test_what_is_demanded_and_not_there_is_refused_with_the_reason(
-    make_broker: Callable[..., Broker],
-) -> None:
-    broker = OldBroker(sandbox="strict", preload="")
+def refusal_of(broker: Broker) -> str:
+    """The last that a broker says when it does not start."""
     done = subprocess.run(
         [*broker.launcher, broker.python, "-m", "kernel_broker"],
         env=broker.environment, cwd=broker.home, capture_output=True, text=True, check=False,
     )  # fmt: skip
     broker.destroy()
     assert done.returncode == 1
-    said = done.stderr.strip().splitlines()[-1]
-    assert said.startswith(
-        "kernel_broker: KERNEL_BROKER_SANDBOX=strict cannot be kept here: the layer 'memory' needs"
-    )
-    assert "Landlock of Linux 6.12" in said
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_what_is_demanded_and_not_there_is_refused_with_the_reason() -> None:
+    said = refusal_of(OldBroker(sandbox="strict", preload=""))
+    assert said.startswith("kernel_broker: KERNEL_BROKER_SANDBOX=strict cannot be kept here: the layer")
+    assert "'signals' needs Landlock of Linux 6.12 (version 6); there is none" in said
     assert said.endswith("set KERNEL_BROKER_SANDBOX=standard and run one broker per tenant")
+
+
+def test_a_path_that_leads_to_all_sessions_is_not_opened(tmp_path: Path) -> None:
+    said = refusal_of(Broker(files="state", files_dir=tmp_path / "a" / "b", sandbox_read=tmp_path))
+    assert said.startswith(
+        f"kernel_broker: KERNEL_BROKER_SANDBOX_READ: {tmp_path} has the broker's own files"
+    )
 
 
 def test_standard_goes_on_with_what_there_is_and_says_what_is_missing() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from attacks import account
+from attacks.table import Attack
 from fixtures.broker import Broker
 
 TOKEN = "token-of-the-broker"
@@ -93,6 +94,14 @@ class Neighbours:
         assert self.broker.text(session, _ATTACKER) == ""
         assert self.broker.text(session, f"globals().update({self.known!r})") == ""
         return session
+
+    def outcome(self, session: str, attack: Attack) -> str:
+        """The error that an attack ends in, or that it succeeded."""
+        result = self.broker.execute(session, attack.code, timeout=20).json()
+        if result.get("status") == "ok":
+            return "it succeeded"
+        error = result.get("error") or result
+        return f"{error.get('ename')}: {error.get('evalue')}"
 
     def check(self) -> None:
         """The victim goes on, in the same process, with what it had; the broker is the same."""

@@ -7,7 +7,6 @@ import pytest
 
 from attacks.neighbours import Neighbours
 from attacks.table import DENIED, FILES, KERNEL, LIST, NETWORK, PROCESSES, Attack
-from attacks.test_attacks import outcome
 
 SHOWN = [attack for attack in (*PROCESSES, *FILES, *KERNEL, *NETWORK) if attack.succeeds]
 
@@ -26,7 +25,7 @@ def intruder(unguarded: Neighbours) -> str:
 
 @pytest.mark.parametrize("attack", SHOWN, ids=lambda attack: attack.name)
 def test_without_a_sandbox_it_succeeds(unguarded: Neighbours, intruder: str, attack: Attack) -> None:
-    assert outcome(unguarded, intruder, attack) == "it succeeded"
+    assert unguarded.outcome(intruder, attack) == "it succeeded"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def test_a_listed_port_is_reached(connected: Neighbours, visitor: str) -> None:
 
 @pytest.mark.parametrize("attack", LIST, ids=lambda attack: attack.name)
 def test_nothing_but_listed_ports_is_reached(connected: Neighbours, visitor: str, attack: Attack) -> None:
-    assert re.match(attack.error, outcome(connected, visitor, attack))
+    assert re.match(attack.error, connected.outcome(visitor, attack))
     connected.check()
 
 
@@ -57,12 +56,12 @@ def test_standard_keeps_processes_apart_and_leaves_files_alone() -> None:
         session = made.attacker()
         for attack in (*PROCESSES, *KERNEL):
             if attack.name not in FILES_ARE_NOT_GUARDED:
-                assert re.match(attack.error, outcome(made, session, attack)), attack.name
+                assert re.match(attack.error, made.outcome(session, attack)), attack.name
         files = {attack.name: attack for attack in FILES}
-        assert outcome(made, session, files["a sibling's file"]) == "it succeeded"
+        assert made.outcome(session, files["a sibling's file"]) == "it succeeded"
         networks = {attack.name: attack for attack in NETWORK}
-        assert outcome(made, session, networks["the store's port"]) == "it succeeded"
-        assert re.match(DENIED, outcome(made, session, networks["an abstract socket"]))
+        assert made.outcome(session, networks["the store's port"]) == "it succeeded"
+        assert re.match(DENIED, made.outcome(session, networks["an abstract socket"]))
         made.check()
     finally:
         made.close()

@@ -2,6 +2,8 @@
 
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -67,22 +69,24 @@ class Neighbours:
         if ports:
             wanted["network"] = self.listener.getsockname()[1]
         self.broker = Unprivileged(**wanted)
+        self.known: dict[str, int | str] = {"port": self.listener.getsockname()[1]}
+
+    def move_in(self) -> None:
+        """Start the broker, and the victim's session."""
         self.broker.start()
         folder = self.broker.home / "mounted"
         folder.mkdir(mode=0o755)
         (folder / "token").write_text("of a service account")
-        port = self.listener.getsockname()[1]
         self.victim = self.broker.create()
-        said = self.broker.text(self.victim, _VICTIM.replace("{port}", str(port))).split()
+        said = self.broker.text(self.victim, _VICTIM.replace("{port}", str(self.known["port"]))).split()
         self.pid = int(said[0])
-        self.known = {
+        self.known |= {
             "victim": self.pid,
             "work": said[1],
             "temporary": said[2],
             "address": int(said[3]),
             "zygote": psutil.Process(self.pid).ppid(),
             "broker": self.broker.pid,
-            "port": port,
             "broker_port": self.broker.port,
             "store": str(self.broker.home / "store.db"),
             "mounted": str(folder / "token"),
@@ -108,7 +112,7 @@ class Neighbours:
         code = "print(secret, private.decode(), open('secret.txt').read(), os.getpid(), os.getpriority(0, 0))"
         said = self.broker.text(self.victim, code)
         assert said == f"the victim's own in memory only the victim's own {self.pid} 0\n"
-        assert psutil.Process(self.known["zygote"]).ppid() == self.broker.pid
+        assert psutil.Process(int(self.known["zygote"])).ppid() == self.broker.pid
 
     def close(self) -> None:
         self.listener.close()
@@ -118,3 +122,14 @@ class Neighbours:
             Path(f"/tmp/planted-{self.known['port']}"),
         ):
             left.unlink(missing_ok=True)  # of where there was no sandbox
+
+
+@contextmanager
+def living(*, ports: bool = False, **settings: object) -> Iterator[Neighbours]:
+    """Neighbours for a while."""
+    made = Neighbours(ports=ports, **settings)
+    try:
+        made.move_in()
+        yield made
+    finally:
+        made.close()

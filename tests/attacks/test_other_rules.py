@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from attacks.neighbours import Neighbours
+from attacks.neighbours import Neighbours, living
 from attacks.table import DENIED, FILES, KERNEL, LIST, NETWORK, PROCESSES, Attack
 
 SHOWN = [attack for attack in (*PROCESSES, *FILES, *KERNEL, *NETWORK) if attack.succeeds]
@@ -13,9 +13,8 @@ SHOWN = [attack for attack in (*PROCESSES, *FILES, *KERNEL, *NETWORK) if attack.
 
 @pytest.fixture(scope="module")
 def unguarded() -> Iterator[Neighbours]:
-    made = Neighbours(sandbox="off")
-    yield made
-    made.close()
+    with living(sandbox="off") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +29,8 @@ def test_without_a_sandbox_it_succeeds(unguarded: Neighbours, intruder: str, att
 
 @pytest.fixture(scope="module")
 def connected() -> Iterator[Neighbours]:
-    made = Neighbours(ports=True)
-    yield made
-    made.close()
+    with living(ports=True) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +49,7 @@ def test_nothing_but_listed_ports_is_reached(connected: Neighbours, visitor: str
 
 
 def test_standard_keeps_processes_apart_and_leaves_files_alone() -> None:
-    made = Neighbours(sandbox="standard")
-    try:
+    with living(sandbox="standard") as made:
         session = made.attacker()
         for attack in (*PROCESSES, *KERNEL):
             if attack.name not in FILES_ARE_NOT_GUARDED:
@@ -63,8 +60,6 @@ def test_standard_keeps_processes_apart_and_leaves_files_alone() -> None:
         assert made.outcome(session, networks["the store's port"]) == "it succeeded"
         assert re.match(DENIED, made.outcome(session, networks["an abstract socket"]))
         made.check()
-    finally:
-        made.close()
 
 
 FILES_ARE_NOT_GUARDED = frozenset({

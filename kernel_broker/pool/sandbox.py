@@ -56,18 +56,16 @@ class SandboxRules:
 
     def exposed(self) -> str | None:
         """A path that may be read, and would lead sessions to what is guarded; None if there is none."""
-        for path in self.read:
-            if any(Path(guarded).is_relative_to(Path(path).resolve()) for guarded in self.guarded):
-                return path
-        return None
+        return next((path for path in self.read if self._is_guarded(Path(path).resolve())), None)
 
     def admit(self, folder: str) -> str | None:
         """A folder of the host that a session may have to itself, links resolved; None if it may not."""
         path = Path(folder).resolve()
-        for guarded in map(Path, self.guarded):
-            if guarded.is_relative_to(path) or path.is_relative_to(guarded):
-                return None
-        return str(path) if path.is_dir() and path != Path("/") else None
+        return None if self._is_guarded(path) or path == Path("/") or not path.is_dir() else str(path)
+
+    def _is_guarded(self, path: Path) -> bool:
+        """Whether a path is one of the broker's own, or leads to one."""
+        return any(path.is_relative_to(own) or Path(own).is_relative_to(path) for own in self.guarded)
 
 
 def parse_network(text: str) -> str:

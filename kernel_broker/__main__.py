@@ -19,14 +19,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kernel_broker import __version__
 from kernel_broker.api.connections import HEAD_BYTES, prompt_protocol
 from kernel_broker.app import make_app, rekey_store
+from kernel_broker.options import Settings, SettingsError, describe_settings
+from kernel_broker.pool.sandbox import SandboxRefused, probe
 from kernel_broker.sessions.service import Sessions
-from kernel_broker.settings import Settings, SettingsError, describe_settings, read_settings
+from kernel_broker.settings import read_settings
 from kernel_broker.store.contract import StoreUnavailable
 
 log = logging.getLogger("kernel_broker")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_FREE = 32 * 2**20
+_PR_SET_DUMPABLE = 4
 _LAST_WORDS = 5
 """Seconds that readers are given to take the end of a cell that was stopped by the shutdown."""
 
@@ -97,7 +100,8 @@ async def serve(settings: Settings) -> None:
         ) from error
     server = Server(config)
     server.sessions = app.state.sessions
-    await app.state.store.open()  # before anything else, so that its refusal is the one thing that is said
+    # Before anything else, so that a refusal is the one thing that is said.
+    app.state.layers, _ = await asyncio.gather(probe(app.state.sandbox), app.state.store.open())
     async with asyncio.TaskGroup() as tasks:
         watcher = None
         if settings.idle_exit:
@@ -143,6 +147,12 @@ def _keep_freed_memory() -> None:
         set_option(_M_TRIM_THRESHOLD, _KEPT_FREE)
 
 
+def _hide_memory() -> None:
+    """Let no process of this account read ours, nor our environment: it has the token and the store's URL."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def main() -> None:
     """Read the settings and serve."""
     _keep_freed_memory()
@@ -166,6 +176,8 @@ def main() -> None:
     logging.getLogger("kernel_broker.audit").setLevel(logging.INFO)  # whatever else is not to be told
     for name in ("httpx", "httpcore"):  # they tell of every request, some with its headers
         logging.getLogger(name).setLevel(logging.WARNING)
+    if settings.sandbox != "off":
+        _hide_memory()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent that ignores it would hide our children's ends
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again when all is done: exit with 0
     try:
@@ -173,7 +185,7 @@ def main() -> None:
             print(*asyncio.run(rekey_store(settings)), sep="\n")
             return
         asyncio.run(serve(settings))
-    except (StoreUnavailable, SettingsError) as error:
+    except (StoreUnavailable, SettingsError, SandboxRefused) as error:
         sys.exit(f"kernel_broker: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

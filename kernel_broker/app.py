@@ -19,15 +19,16 @@ from kernel_broker.api.identity.door import Door
 from kernel_broker.api.identity.one_token import OneToken
 from kernel_broker.api.identity.token_file import TokenFile
 from kernel_broker.api.limits import BodyLimit
+from kernel_broker.options import Settings, SettingsError
 from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.pool import Pool, PoolLimits
+from kernel_broker.pool.sandbox import Level, SandboxRules, guarded_paths
 from kernel_broker.sessions.file_rules import FileLimits, FileRules, FilesMode
 from kernel_broker.sessions.files import SessionFiles
 from kernel_broker.sessions.quotas import QuotaLimits, Quotas
 from kernel_broker.sessions.revisions import Past
 from kernel_broker.sessions.service import Sessions
 from kernel_broker.sessions.surroundings import SessionLimits, Upkeep
-from kernel_broker.settings import Settings, SettingsError
 from kernel_broker.store.contract import History, Store
 from kernel_broker.store.open import open_store, sealed
 
@@ -68,7 +69,8 @@ def make_app(settings: Settings) -> FastAPI:
     """The broker as an ASGI application."""
     store = make_store(settings)
     folders = Folders(Path(settings.files_dir))
-    pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders)
+    sandbox = _sandbox(settings)
+    pool = Pool(settings.preloaded, PoolLimits(settings.spares, settings.workers), folders, sandbox)
     limits = _limits(settings)
     quotas = Quotas(_quotas(settings), store, time.monotonic)
     service = Sessions(store, pool, limits, _upkeep(settings), time.time, quotas)
@@ -91,6 +93,7 @@ def make_app(settings: Settings) -> FastAPI:
 
     app = _new_app(settings, lifespan)
     app.state.store, app.state.pool, app.state.sessions = store, pool, service
+    app.state.sandbox = sandbox
     app.state.runtime = lambda: (pool.info or {}).get("runtime")
     app.state.past = Past(store, time.time, quotas)
     app.state.files = SessionFiles(store, service, limits.files)
@@ -179,6 +182,23 @@ def _limits(settings: Settings) -> SessionLimits:
         verify_idle=settings.verify_idle,
         state=settings.state_limit,
         recompute=settings.recompute == "on",
+    )
+
+
+def _sandbox(settings: Settings) -> SandboxRules:
+    read = tuple(path for path in settings.sandbox_read.split(":") if path)
+    store = settings.store_url.removeprefix("sqlite://")
+    own = [settings.files_dir, settings.uds, settings.tokens_file, settings.tls_key, *settings.secret_files]
+    own.append(store if store.startswith("/") else "")
+    level: Level = "strict" if settings.sandbox == "strict" else "standard"
+    return SandboxRules(
+        "off" if settings.sandbox == "off" else level,
+        settings.network,
+        read,
+        memory=settings.process_memory,
+        file=settings.process_file,
+        processes=settings.processes,
+        guarded=guarded_paths(own),
     )
 
 

@@ -130,11 +130,25 @@ async def check_broker(client: AsyncClient, endpoint: Endpoint | None) -> AsyncI
         return
     yield Finding("ok", "broker", f"{name}; it answers and accepts the token")
     try:
-        await client.ready()
+        said = await client.ready()
         yield Finding("ok", "store, workers", "ready")
+        yield describe_sandbox(said.get("sandbox") or {})
         yield compare_python(await client.runtime())
     except KernelError as error:
         yield Finding("fail", "store, workers", str(error), "see the broker's log and its /readyz")
+
+
+def describe_sandbox(sandbox: dict[str, Any]) -> Finding:
+    """What keeps the sessions of the broker apart."""
+    level = sandbox.get("level", "off")
+    if level == "off":
+        return Finding("ok", "sandbox", "off: cells have the rights of the broker's user")
+    detail = f"{level}, network {sandbox['network']}: {', '.join(sandbox['layers'])}"
+    if sandbox["missing"]:
+        without = "; ".join(f"{layer} ({reason})" for layer, reason in sandbox["missing"].items())
+        advice = "run one broker per tenant, or use a kernel that has these"
+        return Finding("warn", "sandbox", f"{detail}; not there: {without}", advice)
+    return Finding("ok", "sandbox", detail)
 
 
 def compare_python(runtime: dict[str, Any]) -> Finding:

@@ -36,7 +36,7 @@ async def readyz(request: Request) -> dict[str, Any]:
     if state.pool.warm < WARM_SHARE:
         raise Unavailable("the spare workers are not ready yet", retry_after=1)
     await state.store.ping()
-    return {"status": "ok", "workers": state.pool.counts}
+    return {"status": "ok", "workers": state.pool.counts, "sandbox": state.layers}
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

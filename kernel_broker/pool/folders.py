@@ -57,8 +57,15 @@ class Folders:
             except OSError as error:  # said again, to whom it concerns, when a folder is wanted
                 log.warning("%s cannot be used for working directories: %s", self._base, error.strerror)
 
-    async def take(self, name: str) -> Folder:
-        """A fresh, empty folder; waits until an earlier one of that name is gone. Raises `Unavailable`."""
+    async def make(self) -> Folder:
+        """A fresh, empty folder whose name nobody can know. Raises `Unavailable`."""
+        return await self.take(f".{secrets.token_hex(16)}")
+
+    async def take(self, name: str, draft: Folder | None = None) -> Folder:
+        """A fresh, empty folder; waits until an earlier one of that name is gone. Raises `Unavailable`.
+
+        A `draft` is one from `make`, which from now on has that name.
+        """
         while (earlier := self._taken.get(name)) is not None and not earlier.gone.is_set():
             await earlier.gone.wait()
         try:
@@ -68,7 +75,10 @@ class Folders:
             folder = Folder(self._slot / name)
             if folder.path.exists():
                 await asyncio.to_thread(remove_tree, folder.path)
-            folder.path.mkdir(0o700)
+            if draft is None:
+                folder.path.mkdir(0o700)
+            else:
+                draft.path.rename(folder.path)
         except OSError as error:
             raise Unavailable(
                 f"no working directory can be made below {str(self._base)!r}: {error.strerror}",
@@ -77,6 +87,8 @@ class Folders:
             ) from error
         self._taken = {key: other for key, other in self._taken.items() if not other.gone.is_set()}
         self._taken[name] = folder
+        if draft is not None:
+            draft.gone.set()
         return folder
 
     async def close(self) -> None:

@@ -46,6 +46,12 @@ class Worker:
         """The memory that large bytes cross in; None where there is no such thing."""
         self.folder: Folder | None = None
         """The working directory that is its alone, if it has one."""
+        self.home: Folder | None = None
+        """In a strict sandbox: its home and temporary folder."""
+        self.draft: Folder | None = None
+        """In a strict sandbox, until a session moves in: what will be its working directory."""
+        self.problem: str | None = None
+        """Why it may not work in the folder that was asked for."""
 
     async def connect(self) -> None:
         """Start talking; must be called once, before anything else."""
@@ -108,6 +114,12 @@ class Worker:
             self.kill()
             self.on_exit_unknown()
             return self._exit.result()
+
+    async def remove_folders(self) -> None:
+        """Remove every folder that was its alone; it has ended."""
+        for folder in (self.folder, self.draft, self.home):
+            if folder is not None:
+                await folder.remove()
 
     def hang_up(self) -> None:
         """Close the socket, and let go of the shared memory."""

@@ -9,6 +9,7 @@ from typing import Any
 from kernel_broker.errors import Unavailable
 from kernel_broker.pool.folders import Folders
 from kernel_broker.pool.handle import Worker
+from kernel_broker.pool.sandbox import SandboxRules, own_folders
 from kernel_broker.pool.zygote import Zygote
 
 log = logging.getLogger(__name__)
@@ -27,16 +28,25 @@ class PoolLimits:
 class Pool:
     """Owns the zygote and every worker. `run` keeps both going until it is cancelled."""
 
-    def __init__(self, preload: tuple[str, ...], limits: PoolLimits, folders: Folders | None = None) -> None:
+    def __init__(
+        self,
+        preload: tuple[str, ...],
+        limits: PoolLimits,
+        folders: Folders | None = None,
+        sandbox: SandboxRules | None = None,
+    ) -> None:
         self._preload = preload
         self._limits = limits
         self._folders = folders
+        self._sandbox = sandbox or SandboxRules()
         self._zygote: Zygote | None = None
         self._spares: deque[Worker] = deque()
         self._workers: set[Worker] = set()
         self._wanted = asyncio.Event()
         self._up = asyncio.Event()
         self._failure: str | None = None
+        self._clearing: deque[asyncio.Future[None]] = deque(maxlen=64)
+        """Removals of what spares that ended have left."""
 
     @property
     def info(self) -> dict[str, Any] | None:
@@ -65,7 +75,7 @@ class Pool:
     async def run(self) -> None:
         """Keep a zygote alive and the spares filled; ends everything when cancelled."""
         while True:
-            zygote = self._zygote = Zygote(self._preload, self._on_exit)
+            zygote = self._zygote = Zygote(self._preload, self._on_exit, self._sandbox)
             try:
                 await zygote.start()
                 async with asyncio.TaskGroup() as tasks:
@@ -78,15 +88,28 @@ class Pool:
                 await self._drop_all(zygote)
             await asyncio.sleep(_RESTART_DELAY)
 
-    async def acquire(self, patience: float, folder: str | None = None) -> Worker:
+    async def acquire(self, patience: float, folder: str | None = None, cwd: str | None = None) -> Worker:
         """A worker that belongs to nobody yet, a spare if there is one. Hand it back with `release`.
 
-        With a `folder` wanted, it has one of that name to itself. Waits up to `patience` seconds for the
-        zygote to be up; raises `Unavailable`.
+        With a `folder` wanted, it has one of that name to itself; else it works in `cwd`, to which a strict
+        sandbox must be opened from the start. Waits up to `patience` seconds for the zygote to be up;
+        raises `Unavailable`.
         """
         if folder is None:
-            return await self._acquire(patience)
+            return (
+                await self._acquire_for(cwd, patience)
+                if self._sandbox.strict
+                else await self._acquire(patience)
+            )
         assert self._folders is not None
+        if self._sandbox.strict:
+            worker = await self._acquire(patience)
+            try:
+                worker.folder, worker.draft = await self._folders.take(folder, worker.draft), None
+            except BaseException:
+                await self.release(worker)
+                raise
+            return worker
         taken = await self._folders.take(folder)
         try:
             worker = await self._acquire(patience)
@@ -96,8 +119,16 @@ class Pool:
         worker.folder = taken
         return worker
 
-    async def _acquire(self, patience: float) -> Worker:
-        while self._spares:
+    async def _acquire_for(self, cwd: str | None, patience: float) -> Worker:
+        """A worker that is shut in with a folder of the host."""
+        admitted = self._sandbox.admit(cwd) if cwd is not None else None
+        worker = await self._acquire(patience, admitted)
+        if cwd is not None and admitted is None:
+            worker.problem = f"the sandbox does not open the working directory {cwd!r}; using one of its own"
+        return worker
+
+    async def _acquire(self, patience: float, work: str | None = None) -> Worker:
+        while self._spares and work is None:
             worker = self._spares.popleft()
             self._wanted.set()
             if worker.exit is None:
@@ -115,15 +146,15 @@ class Pool:
             reason = self._failure or "the pod is still loading its libraries"
             raise Unavailable(f"no worker is ready: {reason}", retry_after=1) from None
         assert self._zygote is not None
-        return await self._fork(self._zygote)
+        return await self._fork(self._zygote, work)
 
     async def release(self, worker: Worker) -> None:
         """End a worker that was acquired, and its folder. A worker is never used for a second session."""
         self._workers.discard(worker)
         await worker.close()
-        if worker.folder is not None:
+        if worker.folder is not None or worker.home is not None:
             await worker.wait_exit()
-            await worker.folder.remove()
+            await worker.remove_folders()
 
     async def _refill(self, zygote: Zygote) -> None:
         try:
@@ -143,8 +174,20 @@ class Pool:
                     break
             await self._wanted.wait()
 
-    async def _fork(self, zygote: Zygote) -> Worker:
-        worker = await zygote.fork()
+    async def _fork(self, zygote: Zygote, work: str | None = None) -> Worker:
+        home = draft = own = None
+        if self._sandbox.strict:
+            assert self._folders is not None
+            home = await self._folders.make()
+            draft = await self._folders.make() if work is None else None
+            own = own_folders(home.path, draft.path if draft is not None else work or "")
+        try:
+            worker = await zygote.fork(own)
+        except BaseException:
+            for folder in filter(None, (draft, home)):
+                await folder.remove()
+            raise
+        worker.home, worker.draft = home, draft
         self._workers.add(worker)
         await worker.connect()
         return worker
@@ -156,6 +199,7 @@ class Pool:
             self._spares.remove(worker)
             self._workers.discard(worker)
             worker.hang_up()
+            self._clearing.append(asyncio.ensure_future(worker.remove_folders()))
         self._wanted.set()
 
     @property
@@ -164,8 +208,10 @@ class Pool:
 
     async def _drop_all(self, zygote: Zygote) -> None:
         self._up.clear()
-        self._spares.clear()
+        spares, self._spares = set(self._spares), deque()
         await zygote.stop()
         workers, self._workers = self._workers, set()
         for worker in workers:
             await worker.close()
+        for worker in spares:
+            await worker.remove_folders()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import secrets
 import socket
 import sys
@@ -10,32 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 from kernel_broker.errors import Unavailable
+from kernel_broker.pool.environment import clean_environment
 from kernel_broker.pool.handle import Worker
+from kernel_broker.pool.sandbox import SandboxRules
 from kernel_broker.wire.frames import Frame, FrameDecoder, encode
-
-KEPT_ENVIRONMENT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SHELL",
-                    "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "IPYTHONDIR", "MPLCONFIGDIR",
-                    "SERVERLESS_IMAGE")  # fmt: skip
-"""All that the zygote inherits of the broker's environment, besides LC_*: nothing that can hold a secret."""
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment a zygote is exec'd with."""
-    kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
-    kept |= {name: value for name, value in os.environ.items() if name.startswith("LC_")}
-    return kept | {
-        "PYTHONHASHSEED": "0",  # sets restored in another process iterate in the same order
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "JE_ARROW_MALLOC_CONF": "background_thread:false",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
 
 
 class Zygote:
     """One zygote process and the workers it forked. `on_exit(worker)` is called for each that ended."""
 
-    def __init__(self, preload: tuple[str, ...], on_exit: Callable[[Worker], None]) -> None:
+    def __init__(
+        self, preload: tuple[str, ...], on_exit: Callable[[Worker], None], sandbox: SandboxRules
+    ) -> None:
         self._preload = preload
+        self._sandbox = sandbox
         self._on_exit = on_exit
         self._forks: dict[str, tuple[socket.socket, asyncio.Future[Worker]]] = {}
         self._workers: dict[int, Worker] = {}
@@ -55,6 +42,7 @@ class Zygote:
                 "kernel_broker.worker.zygote",
                 str(theirs.fileno()),
                 ",".join(self._preload),
+                self._sandbox.to_text(),
                 pass_fds=[theirs.fileno()],
                 env=clean_environment(),
                 cwd="/",
@@ -64,8 +52,8 @@ class Zygote:
             )
         asyncio.get_running_loop().add_reader(self._sock, self._readable)
 
-    async def fork(self) -> Worker:
-        """A new worker, not yet connected; raises `Unavailable`."""
+    async def fork(self, own: dict[str, str] | None = None) -> Worker:
+        """A new worker, not yet connected, with folders of its `own`; raises `Unavailable`."""
         await asyncio.shield(self.up)
         ours, theirs = socket.socketpair()
         worker_id = secrets.token_hex(8)
@@ -73,7 +61,7 @@ class Zygote:
         self._forks[worker_id] = ours, forked
         try:
             with theirs:
-                request = b"".join(encode(Frame("fork", {"id": worker_id})))
+                request = b"".join(encode(Frame("fork", {"id": worker_id, "own": own})))
                 socket.send_fds(self._sock, [request], [theirs.fileno()])
             return await forked
         except BaseException as error:

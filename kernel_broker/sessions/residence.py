@@ -64,7 +64,7 @@ class Residence:
         if around.pool.info is None:
             run.queue(1, "the pod is loading its libraries")
         wanted = self._tenure.session_id if self._tenure.document.files == "state" else None
-        worker = await around.pool.acquire(around.limits.patience, wanted)
+        worker = await around.pool.acquire(around.limits.patience, wanted, self._tenure.document.cwd)
         ports = Ports(
             fetch=lambda ids: self._tenure.fetch(ids, run if run.outcome is None else self._speaker),
             keep=lambda chunks: self._tenure.keep(chunks, self._speaker),
@@ -81,8 +81,9 @@ class Residence:
         if ready["failure"] is not None:
             await self.drop()
             raise _unreadable(ready["failure"], self._tenure)
-        if ready["problem"] is not None:
-            run.warn(ready["problem"])
+        for problem in (worker.problem, ready["problem"]):
+            if problem is not None:
+                run.warn(problem)
         return warm
 
     async def _revisions(self) -> list[Json]:
@@ -91,7 +92,7 @@ class Residence:
     def _birth(self, worker: Worker) -> Json:
         birth, rules = self._tenure.birth(), self._around.limits.files
         if worker.folder is None:
-            return birth
+            return birth if worker.problem is None else {**birth, "cwd": None}
         limits = rules.within(self._tenure.document.limits)
         return {**birth, "cwd": str(worker.folder.path), "files": asdict(limits)}
 

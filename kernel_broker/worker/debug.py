@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -61,6 +62,26 @@ class _Replies:
 
     def flush(self, *_: Any) -> None:
         """Nothing is held back."""
+
+
+def refuse_to_start(request: dict[str, Any]) -> dict[str, Any] | None:
+    """The answer to a request that would start debugpy where it cannot listen; None where it can.
+
+    ZeroMQ would end the process that may not have a socket.
+    """
+    try:
+        socket.create_server(("127.0.0.1", 0)).close()
+    except PermissionError:
+        return {
+            "type": "response",
+            "seq": 0,
+            "request_seq": request.get("seq", 0),
+            "command": request["command"],
+            "success": False,
+            "message": "the debugger connects to itself over TCP, which this broker's sandbox does not allow"
+            " (KERNEL_BROKER_NETWORK must be open)",
+        }
+    return None
 
 
 class DebugLink:

@@ -23,7 +23,7 @@ from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 
 from kernel_broker.wire.text import from_json
-from kernel_broker.worker.debug import DebugLink
+from kernel_broker.worker.debug import DebugLink, refuse_to_start
 
 
 def to_wire(parts: tuple[bytes, ...]) -> list[zmq.Frame]:
@@ -86,6 +86,8 @@ class WorkerKernel(IPythonKernel):
 
     async def do_debug_request(self, msg: dict[str, Any]) -> Any:
         """Answer a debug request; the debugger is connected when the first one comes."""
+        if msg["command"] == "initialize" and (refusal := refuse_to_start(msg)) is not None:
+            return refusal
         if self.debug_link is None:
             self.debug_link = DebugLink(self)
         return await super().do_debug_request(msg)

@@ -34,6 +34,7 @@ from kernel_broker.worker.files.requests import FileRequests
 from kernel_broker.worker.files.working import WorkingFiles
 from kernel_broker.worker.kernel import to_wire
 from kernel_broker.worker.past import Past
+from kernel_broker.worker.sandbox.private import Own
 from kernel_broker.worker.state.engine import Pin, StateEngine
 from kernel_broker.worker.state.errors import StateError
 from kernel_broker.worker.state.reach import words_of
@@ -50,8 +51,9 @@ STATEFUL = frozenset({"execute_request", "comm_open", "comm_msg", "comm_close", 
 class Worker:
     """The process's main object. The main thread runs user code, the control thread everything else."""
 
-    def __init__(self, app: WorkerApp, sock: socket.socket) -> None:
+    def __init__(self, app: WorkerApp, sock: socket.socket, own: Own | None = None) -> None:
         self._app = app
+        self._own = own
         self._kernel = app.kernel
         self._pid = os.getpid()
         self._loop = asyncio.new_event_loop()
@@ -146,6 +148,8 @@ class Worker:
     def _move_in(self, frame: Frame) -> dict[str, Any]:
         head = frame.head
         environment.adopt(head["env"])
+        if self._own is not None:
+            self._own.announce()
         self._app.shell.init_environment()
         problem = environment.change_directory(head["cwd"])
         self._app.enter()

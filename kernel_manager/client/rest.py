@@ -54,9 +54,9 @@ class AsyncClient:
         """What cells run on: Python, image, preloaded modules, the content of `kernel_info_reply`."""
         return await self._object("GET", "/v1/runtime")
 
-    async def ready(self) -> None:
-        """Return if the broker can run cells now: its store answers, its workers are there."""
-        await self._connection.request("GET", "/readyz")
+    async def ready(self) -> dict[str, Any]:
+        """Return if the broker can run cells now: its store answers, its workers are there. What it says."""
+        return await self._object("GET", "/readyz")
 
     async def version(self) -> str:
         """The broker's version."""

@@ -46,7 +46,13 @@ def test_a_package_says_what_its_room_is_for_and_nothing_else(path: Path) -> Non
 @pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_the_environment_is_read_in_settings_only(path: Path) -> None:
     readers = {"settings.py"}
-    processes = {"zygote.py", "worker.py", "app.py", "runtime.py"}  # what a process is exec'd with
+    processes = {
+        "zygote.py",
+        "worker.py",
+        "app.py",
+        "runtime.py",
+        "environment.py",
+    }  # what one is exec'd with
     text = path.read_text()
     if re.search(r"os\.(environ|getenv)", text) and path.name not in readers | processes:
         assert "worker" in path.parts or name(path) == "kernel_manager/bridge/__main__.py"

@@ -4,13 +4,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from fixtures.broker import Broker
-from kernel_broker.settings import PREFIX, Settings
+from kernel_broker.options import PREFIX, all_settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -65,7 +64,7 @@ def test_the_curl_tour_runs(make_broker: Callable[..., Broker]) -> None:
 
 
 def test_every_setting_is_listed() -> None:
-    for item in fields(Settings):
+    for item in all_settings():
         assert f"`{PREFIX}{item.name.upper()}`" in README
     for name in re.findall(r"SERVERLESS_KERNEL_[A-Z_]+", (ROOT / "kernel_manager/settings.py").read_text()):
         assert f"`{name}`" in README, name
@@ -75,7 +74,7 @@ def test_help_lists_every_setting() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "kernel_broker", "--help"], capture_output=True, text=True, check=True
     )
-    for item in fields(Settings):
+    for item in all_settings():
         assert f"{PREFIX}{item.name.upper()}" in done.stdout
 
 

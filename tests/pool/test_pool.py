@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from kernel_broker.errors import Unavailable
+from kernel_broker.pool.environment import clean_environment
 from kernel_broker.pool.pool import Pool, PoolLimits
-from kernel_broker.pool.zygote import clean_environment
 
 
 @asynccontextmanager

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from fixtures.broker import Broker
-from kernel_broker.settings import SettingsError, read_settings
+from kernel_broker.options import SettingsError
+from kernel_broker.settings import read_settings
 
 Json = dict[str, Any]
 

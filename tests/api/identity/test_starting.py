@@ -6,7 +6,8 @@ import pytest
 
 from kernel_broker.api.identity.door import PUBLIC
 from kernel_broker.app import make_app
-from kernel_broker.settings import Settings, SettingsError, describe_settings, read_settings
+from kernel_broker.options import Settings, SettingsError, describe_settings
+from kernel_broker.settings import read_settings
 
 P = "KERNEL_BROKER_"
 JWT = {"JWT_ISSUER": "https://issuer", "JWT_AUDIENCE": "kernels", "JWT_KEYS": "https://issuer/keys"}

@@ -1,4 +1,4 @@
-"""jupyter_kernel_test, the public conformance suite: on the provisioner, and on the argv process."""
+"""jupyter_kernel_test, the public conformance suite: on the provisioner, on the argv process, shut in."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -58,6 +58,22 @@ class TestProvisioner(_Python, KernelTests):
 
 class TestArgv(_Python, KernelTests):
     kernel_name = ARGV
+
+
+class TestInASandbox(_Python, KernelTests):
+    kernel_name = PROVISIONED
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.broker = Broker(preload="", spares=1, files="state").start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SERVERLESS_KERNEL_URL", cls.broker.url)
+            super().setUpClass()
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        super().tearDownClass()
+        cls.broker.destroy()
 
 
 class TestProvisionerWelcome(IopubWelcomeTests):

@@ -1,18 +1,18 @@
 """What a rehearsal may not do: its process is a copy of the worker, and must leave no trace outside."""
 
-import ctypes
 import os
 import resource
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-_PR_SET_PDEATHSIG = 1
+from kernel_broker.worker.sandbox.calls import PR_SET_PDEATHSIG, control
+
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 _FORBIDDEN = {
@@ -38,16 +38,16 @@ class Guard:
         """What the code tried to do, even if it has caught the error."""
         self._active = False
 
-    def seal(self, keep: int, parent: int) -> None:
+    def seal(self, keep: int, parent: int, descriptors: Iterable[int]) -> None:
         """Cut this process off: it ends with its parent, can write no file, and use nothing that was open."""
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        control(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
         signal.set_wakeup_fd(-1)
         null = os.open(os.devnull, os.O_WRONLY)
-        for link in list(Path("/proc/self/fd").iterdir()):
-            if int(link.name) not in (keep, null) and link.is_symlink():
-                os.dup2(null, int(link.name), inheritable=False)
+        for number in descriptors:
+            if number not in (keep, null):
+                os.dup2(null, number, inheritable=False)
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         sys.dont_write_bytecode = True
@@ -101,6 +101,11 @@ def _refuse_threads(guard: Guard) -> None:
             return _original(*arguments, **keywords)
 
         setattr(module, name, start)
+
+
+def open_descriptors() -> list[int]:
+    """What is open now; a sandbox does not let a child see this of itself."""
+    return [int(link.name) for link in Path("/proc/self/fd").iterdir()]
 
 
 def fork() -> int:

@@ -17,7 +17,7 @@ from kernel_broker.worker.state.definitions import ATOMS, fingerprint
 from kernel_broker.worker.state.delta import Delta
 from kernel_broker.worker.state.pickling.losses import type_name
 from kernel_broker.worker.state.recompute import replay
-from kernel_broker.worker.state.recompute.guard import Guard, fork
+from kernel_broker.worker.state.recompute.guard import Guard, fork, open_descriptors
 from kernel_broker.worker.state.recompute.inputs import shown
 from kernel_broker.worker.state.recompute.recorder import Tombs
 from kernel_broker.worker.state.recompute.replay import Cell, Refused
@@ -75,9 +75,10 @@ def rehearse(play: Play, stage: Stage) -> None:
     """Run it in a child that is given up then. Raises `Refused`."""
     reading, writing = os.pipe()
     parent = os.getpid()
+    descriptors = open_descriptors()
     child = fork()
     if child == 0:
-        _perform(play, stage, writing, parent)
+        _perform(play, stage, lambda guard: guard.seal(writing, parent, descriptors), writing)
     try:
         os.close(writing)
         said = _hear(reading, play.seconds + _TAKING)
@@ -109,12 +110,12 @@ def _hear(reading: int, seconds: float) -> bytes:
     return b""
 
 
-def _perform(play: Play, stage: Stage, writing: int, parent: int) -> None:
+def _perform(play: Play, stage: Stage, seal: Callable[[Guard], None], writing: int) -> None:
     """The child's whole life."""
     answer = "its rehearsal failed"
     try:
         guard = Guard()
-        guard.seal(writing, parent)
+        seal(guard)
         _rehearse(play, stage, guard)
         answer = ""
     except Refused as refusal:

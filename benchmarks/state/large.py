@@ -11,12 +11,17 @@ from benchmarks.state.plan import Plan
 _SUBJECT = "benchmarks.state.subject"
 _KISHU = "benchmarks.state.kishu_side"
 _LISTED = [(cell.key, cell.code) for cell in CELLS]
+PEERS = ("cloudpickle", "hash-everything")
 _METHOD = (
     "A session of {big} MB (arrays, frames, a list, a dict, 200 small variables, functions, a class), "
     "committed; then each cell in turn, forwards and backwards, each with its commit: CPU and bytes of the "
-    "commit alone. Beside it, in the same process: cloudpickle of everything, and hash-everything. The same "
-    "small change in an empty session is the other peer of `cnt`. Kishu commits a session of {kishu} MB, "
-    "built by the same code; ours is measured on that one, too."
+    "commit alone. Beside it, in the same process: cloudpickle of everything, and hash-everything. Kishu "
+    "commits a session of {kishu} MB, built by the same code; ours is measured on that one, too."
+)
+_UNTOUCHED = (
+    "The same session in another process, where no cell touches what is large: `pass` and `cnt` in turn, "
+    "which do not find the caches of the processor full of it, as they do in the table above. Beside them, "
+    "the same cells in a session that has nothing else."
 )
 _LOAD = (
     "The same session in a fresh process, settled as a worker has it from its zygote. Full load: every "
@@ -26,15 +31,17 @@ _LOAD = (
 
 
 def measure(plan: Plan, kishu: str | None) -> list[Section]:
-    """Two sections."""
-    ours, empty, beside = Gathered(), Gathered(), Gathered()
+    """Three sections."""
+    ours, empty, beside, untouched = Gathered(), Gathered(), Gathered(), Gathered()
     with tempfile.TemporaryDirectory(prefix="state-") as folder:
         ours.add(ask(_SUBJECT, _order(big(plan.big), plan, folder)))
         nothing = Namespace("nothing", big(1).libraries, "cnt = 0")
         only = [(key, code) for key, code in _LISTED if key in {"pass", "cnt"}]
         empty.add(ask(_SUBJECT, {**_order(nothing, plan, None), "cells": only}))
+        untouched.add(ask(_SUBJECT, {**_order(big(plan.big), plan, None), "cells": only}))
         loads = _load(plan, folder)
-    figures = [*_cells(ours, empty), *_bytes(ours), *_verify(ours)]
+    figures = [*_cells(ours), *_bytes(ours), *_verify(ours)]
+    small = [*_small(untouched, empty)]
     if kishu is not None:
         beside.add(ask(_SUBJECT, _order(big(plan.kishu_big), plan, None)))
         asked = {**_order(big(plan.kishu_big), plan, None), "changes": plan.kishu_changes}
@@ -43,6 +50,7 @@ def measure(plan: Plan, kishu: str | None) -> list[Section]:
     method = _METHOD.format(big=plan.big, kishu=plan.kishu_big)
     return [
         Section("cells", f"One cell in a session of {plan.big} MB", method, figures),
+        Section("untouched", f"{plan.big} MB that no cell touches", _UNTOUCHED, small),
         Section("large-load", f"Resume of a session of {plan.big} MB", _LOAD, loads),
     ]
 
@@ -80,17 +88,22 @@ def _load(plan: Plan, folder: str) -> list[Figure]:
     return figures
 
 
-def _cells(ours: Gathered, empty: Gathered) -> Iterator[Figure]:
+def _cells(ours: Gathered) -> Iterator[Figure]:
     for kind, unit in (("cpu", "ms CPU"), ("wall", "ms")):
         for cell in CELLS:
             mine = Series("ours", ours.all[f"{cell.key} {kind}"])
-            for peer in ("cloudpickle", "hash-everything"):
+            for peer in PEERS:
                 theirs = Series(f"{peer}, all", ours.all[f"{peer} {kind}"])
                 key = f"cells/{cell.key}/{peer}/{kind}"
                 yield Figure(key, f"`{cell.code}`", unit, mine, theirs)
-    mine = Series("ours", ours.all["cnt cpu"])  # of two processes, only CPU time can be compared
-    theirs = Series("the same without it", empty.all["cnt cpu"])
-    yield Figure("cells/cnt/empty/cpu", "`cnt = cnt + 1` beside it", "ms CPU", mine, theirs)
+
+
+def _small(untouched: Gathered, empty: Gathered) -> Iterator[Figure]:
+    mine = Series("ours", untouched.all["cnt cpu"])  # of two processes, only CPU time can be compared
+    peers = {peer: Series(f"{peer}, all", untouched.all[f"{peer} cpu"]) for peer in PEERS}
+    peers["empty"] = Series("the same without it", empty.all["cnt cpu"])
+    for name, theirs in peers.items():
+        yield Figure(f"untouched/cnt/{name}/cpu", "`cnt = cnt + 1` beside it", "ms CPU", mine, theirs)
 
 
 def _bytes(ours: Gathered) -> Iterator[Figure]:

@@ -15,7 +15,7 @@ from nursery import Leg, Nursery, Stored
 from programs import Sitting
 
 _VARYING = re.compile(
-    r"0x[0-9a-f]+|object at [0-9a-f]+|^(CPU times|Wall time|time):? .*$|^.* per loop .*$|/ipykernel_\d+/",
+    r"0x[0-9a-f]+|object at [0-9a-f]{2,}|^(CPU times|Wall time|time):? .*$|^.* per loop .*$|/ipykernel_\d+/",
     re.MULTILINE,
 )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from fastapi import FastAPI
 from starlette.types import Lifespan
@@ -187,9 +188,9 @@ def _limits(settings: Settings) -> SessionLimits:
 
 def _sandbox(settings: Settings) -> SandboxRules:
     read = tuple(path for path in settings.sandbox_read.split(":") if path)
-    store = settings.store_url.removeprefix("sqlite://")
+    store = urlsplit(settings.store_url)
     own = [settings.files_dir, settings.uds, settings.tokens_file, settings.tls_key, *settings.secret_files]
-    own.append(store if store.startswith("/") else "")
+    own.append(unquote(store.path) if store.scheme in ("sqlite", "unix") else "")
     level: Level = "strict" if settings.sandbox == "strict" else "standard"
     return SandboxRules(
         "off" if settings.sandbox == "off" else level,

@@ -37,8 +37,8 @@ class Settings:
     tls_client_ca: str = setting(
         "", "file of authorities, one of which must have signed a client's certificate"
     )
-    store_url: str = secret("redis://…, rediss://…, redis+sentinel://…, or sqlite:///path (default: an "
-                            "embedded store in the user's data directory)")  # fmt: skip
+    store_url: str = secret("redis://…, rediss://…, redis+sentinel://…, unix:///socket, or sqlite:///path "
+                            "(default: an embedded store in the user's data directory)")  # fmt: skip
     encryption_keys: str = secret("keys that encrypt what is stored, NAME:BASE64 of 32 bytes, comma-"
                                   "separated: the first encrypts, all decrypt")  # fmt: skip
     auth: str = setting("", "'none': whoever reaches the broker may use it, also where others can reach it")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kernel_broker.options import PREFIX, Settings, SettingsError, all_settings
 from kernel_broker.pool.sandbox import LEVELS, parse_network
@@ -76,7 +75,7 @@ def _convert(name: str, raw: str, kind: type) -> Any:
 
 def _resolve(settings: Settings) -> Settings:
     values = {item.name: getattr(settings, item.name) for item in fields(Settings)}
-    values["files_dir"] = str(Path(settings.files_dir or default_files_dir()).absolute())
+    values["files_dir"] = str(Path(settings.files_dir or default_files_dir()).resolve())
     values["store_url"] = settings.store_url or default_store_url()
     if settings.port > 65535:
         raise SettingsError(f"{PREFIX}PORT must be at most 65535")
@@ -133,19 +132,39 @@ def _sandbox(settings: Settings) -> dict[str, str]:
         raise SettingsError(
             f"{PREFIX}NETWORK is kept by a sandbox: set {PREFIX}SANDBOX to strict or standard"
         )
-    credentials, _, hosts = urlsplit(settings.store_url).netloc.rpartition("@")
-    on_network = settings.store_url.startswith("redis")
     ours = {settings.port: "the broker's own"} if not settings.uds else {}
-    if on_network:
-        ours |= {int(port): "the store's" for port in re.findall(r":(\d+)", hosts) or ["6379"]}
+    ours |= dict.fromkeys(_store_ports(settings.store_url), "the store's")
     for port in map(int, re.findall(r"\d+", network)):
         if port in ours:
             raise SettingsError(f"{PREFIX}NETWORK: port {port} is {ours[port]}, which no cell may reach")
-    unlocked = not settings.knows_callers
-    unlocked |= on_network and not credentials.partition(":")[2]
-    if level == "strict" and network == "open" and unlocked:
-        raise SettingsError(
-            f"{PREFIX}NETWORK=open lets cells connect to the broker and its store: set {PREFIX}TOKEN, and a "
-            f"password in {PREFIX}STORE_URL, or use none or a list of ports"
-        )
+    if level == "strict":
+        _check_doors(settings, network)
     return {"sandbox": level, "network": network}
+
+
+def _check_doors(settings: Settings, network: str) -> None:
+    """What cells can connect to must ask who they are: sockets with a path are not kept from them."""
+    scheme, _, rest = settings.store_url.partition("://")
+    has_password = ":" in rest.rpartition("@")[0]
+    by_path = scheme == "unix"
+    if (settings.uds or network == "open") and not settings.knows_callers:
+        raise SettingsError(
+            f"cells could connect to the broker ({PREFIX}{'UDS' if settings.uds else 'NETWORK=open'}): set "
+            f"{PREFIX}TOKEN, or another way to tell who asks"
+        )
+    if (by_path or (scheme.startswith("redis") and network != "none")) and not has_password:
+        raise SettingsError(
+            f"cells could connect to the store: put a password in {PREFIX}STORE_URL"
+            + ("" if by_path else f", or set {PREFIX}NETWORK=none")
+        )
+
+
+def _store_ports(url: str) -> set[int]:
+    """TCP ports that the store is known to listen at."""
+    scheme, _, rest = url.partition("://")
+    if not scheme.startswith("redis"):
+        return set()
+    hosts = rest.partition("/")[0].rpartition("@")[2].split(",")
+    usual = 26379 if "sentinel" in scheme else 6379
+    given = [re.search(r":(\d+)$", host) for host in hosts]
+    return {int(found[1]) if found else usual for found in given} | {6379}

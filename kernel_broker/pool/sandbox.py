@@ -61,11 +61,29 @@ class SandboxRules:
     def admit(self, folder: str) -> str | None:
         """A folder of the host that a session may have to itself, links resolved; None if it may not."""
         path = Path(folder).resolve()
-        return None if self._is_guarded(path) or path == Path("/") or not path.is_dir() else str(path)
+        refused = self._is_guarded(path) or _is_of_the_machine(path)
+        return None if refused or not path.is_dir() else str(path)
 
     def _is_guarded(self, path: Path) -> bool:
         """Whether a path is one of the broker's own, or leads to one."""
         return any(path.is_relative_to(own) or Path(own).is_relative_to(path) for own in self.guarded)
+
+
+def _is_of_the_machine(path: Path) -> bool:
+    """Whether what other programs run, or are told by, is there: who writes it runs code outside."""
+    home = Path.home().resolve()
+    if home.is_relative_to(path) or (path.is_relative_to(home) and _is_hidden(path.relative_to(home))):
+        return True
+    software = {Path(name).resolve() for name in (sys.prefix, sys.base_prefix, *filter(None, sys.path))}
+    return any(path.is_relative_to(name) or name.is_relative_to(path) for name in software | _SYSTEM)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+_SYSTEM = {Path(name) for name in ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run",
+                                   "/sbin", "/sys", "/usr", "/var/lib", "/var/run")}  # fmt: skip
 
 
 def parse_network(text: str) -> str:

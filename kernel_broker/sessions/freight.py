@@ -20,6 +20,7 @@ Keep = Callable[[Mapping[ChunkId, Buffer]], Awaitable[None]]
 Discard = Callable[[Sequence[ChunkId]], Awaitable[None]]
 
 _IN_FRAMES: Final = 8 * 2**20
+_FRAMES_AT_MOST: Final = 4096
 """Bytes that come in frames and are gathered for one write."""
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Intake:
         self._spawn = spawn
         self._taking: dict[int, asyncio.Task[None]] = {}
         self._gathered: dict[ChunkId, Buffer] = {}
+        self._gathered_bytes = 0
         self._trouble: BrokerError | None = None
 
     def take(self, head: Json) -> None:
@@ -68,12 +70,16 @@ class Intake:
     async def gather(self, name: Any, data: bytes) -> None:
         """A chunk has come in a frame."""
         (chunk_id,) = chunk_ids([name])
+        if not data:
+            raise FrameError("a worker sends a chunk of nothing")
         self._gathered[chunk_id] = data
-        if sum(map(len, self._gathered.values())) >= _IN_FRAMES:
+        self._gathered_bytes += len(data)
+        if self._gathered_bytes >= _IN_FRAMES or len(self._gathered) >= _FRAMES_AT_MOST:
             await self._store_gathered()
 
     async def _store_gathered(self) -> None:
         chunks, self._gathered = self._gathered, {}
+        self._gathered_bytes = 0
         if chunks:
             await self._store(chunks)
 

@@ -1,5 +1,6 @@
 """Whose a session is, and who may touch it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kernel_broker.errors import NotFound
@@ -18,6 +19,13 @@ class Caller:
     def may_use(self, record: SessionRecord) -> bool:
         """Whether the session is the caller's to see and to change."""
         return self.is_admin or record.owner == self.owner
+
+
+async def find_own(store: Store, caller: Caller, session_id: SessionId) -> SessionRecord | None:
+    """The session if it is the caller's own; someone else's, readable or not, is None, for admins too."""
+    with suppress(NotFound):
+        return await find_record(store, Caller(caller.owner), session_id)
+    return None
 
 
 async def find_record(store: Store, caller: Caller, session_id: SessionId) -> SessionRecord:

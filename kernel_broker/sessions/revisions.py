@@ -7,7 +7,7 @@ from typing import Any
 from kernel_broker.errors import BrokerError, Conflict
 from kernel_broker.sessions.claims import printable
 from kernel_broker.sessions.document import SessionDocument
-from kernel_broker.sessions.ownership import Caller, find_record
+from kernel_broker.sessions.ownership import Caller, find_own, find_record
 from kernel_broker.sessions.quotas import Quotas
 from kernel_broker.store.contract import RevisionRecord, SessionRecord, Store
 from kernel_broker.store.refusals import find_revision
@@ -81,12 +81,8 @@ class Past:
             is_new = await self._store.fork(session_id, start.revision, record)
         if is_new:
             return True
-        known = await self._store.get(new.session_id)
-        if (
-            known is None
-            or known.owner != caller.owner
-            or not _is_fork_of(known, origin, new.revision is None)
-        ):
+        known = await find_own(self._store, caller, new.session_id)
+        if known is None or not _is_fork_of(known, origin, new.revision is None):
             raise Conflict("this session id is taken; choose another", code="session_id_taken")
         return False
 

@@ -13,7 +13,7 @@ from kernel_broker.pool.pool import Pool
 from kernel_broker.sessions.creation import NewSession
 from kernel_broker.sessions.document import DocumentDamaged
 from kernel_broker.sessions.live import LiveSession
-from kernel_broker.sessions.ownership import Caller, find_record
+from kernel_broker.sessions.ownership import Caller, find_own, find_record
 from kernel_broker.sessions.quotas import Quotas
 from kernel_broker.sessions.replay import lost
 from kernel_broker.sessions.run import Bounds, Request, Run
@@ -110,8 +110,8 @@ class Sessions:
             is_new = await self._store.create(record)
         if is_new:
             return self._view(record), True
-        existing = await self._store.get(new.session_id)
-        if existing is None or existing.owner != new.caller.owner:
+        existing = await find_own(self._store, new.caller, new.session_id)
+        if existing is None:
             raise Conflict("this session id is taken; choose another", code="session_id_taken")
         return self._view(existing), False
 
@@ -198,7 +198,7 @@ class Sessions:
             raise Unavailable("this pod is shutting down; try again", code="draining", retry_after=1)
         bounds = Bounds(timeout, self._limits.run_log, self._limits.output)
         run = Run(session_id, run_id, request, bounds)
-        if run.executes:
+        if request.msg_type == "execute_request":  # on the control channel, too
             run.release = self._quotas.begin_cell(caller)
         live.start(run)
         return run.log
@@ -209,11 +209,11 @@ class Sessions:
         found = live.find(run_id) if live is not None else None
         if found is not None:
             return found
+        record = await self._record(caller, session_id)  # what is here may be left of an earlier owner's
         stored = await self._store.get_run(session_id, run_id)
         if stored is None:
             raise NotFound(f"no run {run_id!r} is known in this session", code="run_not_found")
         if not stored.finished:
-            record = await self._record(caller, session_id)
             raise lost(record.revision)
         return RunLog.restored(stored.log)
 

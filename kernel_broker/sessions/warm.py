@@ -21,6 +21,9 @@ _HELD: Final = 64
 _HELD_BYTES: Final = 2**28
 """What is kept of answers until the state is committed: one reply and one status, if the worker is honest."""
 
+_SAID: Final = 4000
+"""Characters of a worker's own words that are logged."""
+
 _STARTED: Final = 256
 """What a worker may have asked for and not got yet."""
 
@@ -199,7 +202,7 @@ class WarmWorker:
             case "quiet":
                 self._ports.quiet()
             case "crashed":
-                log.error("a worker failed:\n%s", frame.head["traceback"])
+                raise WorkerLost(f"it failed: {_quoted(frame.head.get('traceback'))}")
             case _:
                 await self._carry(frame)
 
@@ -288,7 +291,12 @@ class WarmWorker:
             self._verified.set_result(None)
 
 
+def _quoted(said: Any) -> str:
+    """The end of what a worker says, in one line: it may be anything."""
+    return repr(str(said)[-_SAID:])
+
+
 def _raise_failure(failure: str | None) -> None:
     if failure is not None:
-        log.error("a kernel could not handle a request:\n%s", failure)
+        log.error("a kernel could not handle a request: %s", _quoted(failure))
         raise BrokerError("the kernel could not handle the request", code="kernel_failed")

@@ -63,6 +63,7 @@ class Zygote:
                     self._report_deaths()
                 if self._sock in ready and not self._serve_requests():
                     signal.set_wakeup_fd(-1)
+                    self._end_all()
                     return
 
     def send(self, kind: str, **head: Any) -> None:
@@ -128,6 +129,15 @@ class Zygote:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(pid, signal.SIGKILL)  # what it started does not outlive it
                     self.send("exited", pid=pid, status=os.waitstatus_to_exitcode(status))
+                self._end_orphans()
+
+    def _end_all(self) -> None:
+        """The broker is gone: end the workers, and what they have left, until nothing is."""
+        for pid in self._children:
+            _kill(pid)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, 0)[0]:
+                self._children.clear()
                 self._end_orphans()
 
     def _end_orphans(self) -> None:

@@ -54,7 +54,7 @@ def _note(scope: Scope, status: int, headers: Headers) -> None:
         "session": session,
         "status": status,
     }
-    made = headers.get("location", "").rpartition("/")[2]
+    made = headers.get("location", "").rpartition("/")[2] if status == 201 else ""
     if made:
         line["made"] = made
     log.info("%s", json.dumps(line))

@@ -30,7 +30,7 @@ class Fetcher:
 
     def __init__(self) -> None:
         limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=4)
-        self._http = httpx.AsyncClient(timeout=_SECONDS, limits=limits)
+        self._http = httpx.AsyncClient(timeout=_SECONDS, limits=limits, trust_env=False)
 
     async def get(
         self, url: str, headers: Mapping[str, str] | None = None, expected: Collection[int] = (200,)

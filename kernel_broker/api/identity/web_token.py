@@ -40,7 +40,7 @@ class WebTokens:
         """The owner that the token names; None for what is no such token."""
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, RecursionError):  # the latter of nested JSON
             return None
         algorithm, key_id = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
@@ -77,7 +77,7 @@ def _verify(token: str, key: Jwk, algorithm: str, wanted: Claims) -> dict[str, A
         )
     except jwt.ExpiredSignatureError:
         raise refused("the token has expired; get a new one") from None
-    except (jwt.PyJWTError, ValueError) as error:  # the latter of a damaged key
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:  # of a damaged key, of nested claims
         raise refused(f"the token is not valid here: {error}") from None
 
 

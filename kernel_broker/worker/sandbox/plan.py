@@ -83,6 +83,8 @@ class Sandbox:
             wanted |= dict.fromkeys(paths.DEVICES, landlock.DEVICE)
             found = (open_path(path, rights) for path, rights in wanted.items())
             self._paths = [path for path in found if path is not None]
+        elif (everything := open_path("/", landlock.REFER)) is not None:
+            self._paths = [everything]
 
     def _weigh(self) -> None:
         for layer, (version, linux) in _LANDLOCK.items():
@@ -126,7 +128,8 @@ class Sandbox:
         """A worker's own folders, opened before it is forked: as soon as it is, they may get other names."""
         if own is None or not self.rules.strict:
             return []
-        return [found for path in (own.home, own.work) if path and (found := open_path(path, landlock.OWN))]
+        found = [open_path(path, landlock.OWN, exact=True) for path in (own.home, own.work) if path]
+        return [path for path in found if path is not None]
 
     def enter(self, own: Own | None, opened: Iterable[Opened] = ()) -> None:
         """Shut this process in, for good; raises `OSError`."""

@@ -44,9 +44,11 @@ def test_what_is_left_of_a_session_opens_nothing_to_its_former_owner(
         with client(other, tokens["ann"]) as ann_there, client(other, tokens["bob"]) as bob_there:
             assert ann_there.delete("/v1/sessions/x").status_code == 204
             bob_there.post("/v1/sessions", json={"session_id": "x"})
-            cell = {"code": "his = 'secret'"}
+            cell = {"code": "his = 'secret'; print(his)", "run_id": "his-run"}
             assert bob_there.post("/v1/sessions/x/execute", json=cell, headers=JSON).json()["revision"] == 1
             assert bob_there.post("/v1/sessions/x/evict").json()["state"] == "cold"
+        read = ann.get("/v1/sessions/x/runs/his-run")
+        assert (read.status_code, read.json()["code"]) == (404, "session_not_found")
         stolen = ann.post("/v1/sessions/x/execute", json={"code": "his"}, headers=JSON)
         assert (stolen.status_code, stolen.json()["code"]) == (404, "session_not_found")
         assert "secret" not in stolen.text

@@ -1,6 +1,7 @@
 """A strict sandbox around sessions that work in folders of the host: each has the one it names."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,9 +29,17 @@ def test_a_session_has_its_folder_and_no_other(hosting: Broker, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "choose", [lambda broker: broker.home, lambda _: Path("/"), lambda _: Path("/nowhere")]
+    "choose",
+    [
+        lambda broker: broker.home,
+        lambda _: Path("/"),
+        lambda _: Path("/nowhere"),
+        lambda _: Path("/etc"),
+        lambda _: Path(sys.prefix) / "lib",
+        lambda _: Path.home(),
+    ],
 )
-def test_a_folder_that_holds_the_store_is_not_opened(
+def test_a_folder_of_the_broker_or_of_the_machine_is_not_opened(
     hosting: Broker, choose: Callable[[Broker], Path]
 ) -> None:
     session = hosting.create(cwd=str(choose(hosting)))

@@ -68,6 +68,13 @@ def test_pods_are_strict_by_default_and_laptops_are_not() -> None:
             {"sandbox": "strict", "network": "open", "token": "t", "store_url": "redis://here"},
             "a password in",
         ),
+        ({"sandbox": "strict", "network": "443", "store_url": "redis://here"}, "a password in"),
+        ({"sandbox": "strict", "store_url": "unix:///run/redis.sock"}, "a password in"),
+        ({"sandbox": "strict", "uds": "/tmp/kernels.sock"}, "set KERNEL_BROKER_TOKEN"),
+        (
+            {"sandbox": "strict", "network": "26379", "store_url": "redis+sentinel://:pw@a/m"},
+            "port 26379 is the store's",
+        ),
     ],
 )
 def test_rules_that_cannot_be_are_refused(settings: dict[str, str], message: str) -> None:

@@ -55,7 +55,7 @@ def test_pods_are_strict_by_default_and_laptops_are_not() -> None:
     [
         ({"sandbox": "tight"}, "SANDBOX must be strict, standard or off"),
         ({"network": "none"}, "NETWORK is kept by a sandbox"),
-        ({"sandbox": "strict", "network": "pypi.org"}, "list of TCP ports such as 53,443: hosts"),
+        ({"sandbox": "strict", "network": "example.org"}, "list of TCP ports such as 53,443: hosts"),
         ({"sandbox": "strict", "network": "0"}, "list of TCP ports"),
         ({"sandbox": "strict", "network": "443,8080"}, "port 8080 is the broker's own"),
         ({"sandbox": "strict", "network": "6379", "store_url": "redis://here"}, "port 6379 is the store's"),

@@ -10,6 +10,10 @@ from typing import Any
 
 from kernel_broker.options import PREFIX, Settings, SettingsError, all_settings
 from kernel_broker.pool.sandbox import LEVELS, parse_network
+from kernel_broker.store.redis_url import parse_sentinel
+
+_REDIS = 6379
+"""Where Redis listens if nothing else is said."""
 
 
 def default_store_url() -> str:
@@ -162,9 +166,14 @@ def _check_doors(settings: Settings, network: str) -> None:
 def _store_ports(url: str) -> set[int]:
     """TCP ports that the store is known to listen at."""
     scheme, _, rest = url.partition("://")
+    if scheme == "redis+sentinel":
+        try:
+            return {port for _, port in parse_sentinel(url).nodes} | {
+                _REDIS
+            }  # that of the masters is not said
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}STORE_URL: {error}") from None
     if not scheme.startswith("redis"):
         return set()
-    hosts = rest.partition("/")[0].rpartition("@")[2].split(",")
-    usual = 26379 if "sentinel" in scheme else 6379
-    given = [re.search(r":(\d+)$", host) for host in hosts]
-    return {int(found[1]) if found else usual for found in given} | {6379}
+    given = re.search(r":(\d+)$", rest.partition("/")[0].rpartition("@")[2])
+    return {int(given[1]) if given else _REDIS}

@@ -18,6 +18,9 @@ Test = Callable[[Any], bool]
 _LARGEST: Final = 2**53
 """Beyond this, JSON's numbers are not exact everywhere."""
 
+_SAID: Final = 4000
+"""Characters of a worker's own words that are logged."""
+
 _MISSING: Final = object()
 
 
@@ -119,6 +122,11 @@ def printable(value: T) -> T:
     except UnicodeEncodeError:
         value = json.loads(text.encode("utf-8", "replace"))
     return value
+
+
+def quoted(said: Any) -> str:
+    """The end of a worker's own words, in one line, as they are logged."""
+    return repr(str(said)[-_SAID:])
 
 
 def _refused(frame: Frame, name: str) -> FrameError:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from kernel_broker.errors import BrokerError
 from kernel_broker.pool.handle import Exit, Worker, WorkerLost
-from kernel_broker.sessions.claims import check_change, check_done
+from kernel_broker.sessions.claims import check_change, check_done, quoted
 from kernel_broker.sessions.freight import Discard, Fetch, Intake, Keep, Supply
 from kernel_broker.sessions.run import Outcome, Request, Run
 from kernel_broker.wire.frames import Frame, FrameError
@@ -20,9 +20,6 @@ log = logging.getLogger(__name__)
 _HELD: Final = 64
 _HELD_BYTES: Final = 2**28
 """What is kept of answers until the state is committed: one reply and one status, if the worker is honest."""
-
-_SAID: Final = 4000
-"""Characters of a worker's own words that are logged."""
 
 _STARTED: Final = 256
 """What a worker may have asked for and not got yet."""
@@ -202,7 +199,7 @@ class WarmWorker:
             case "quiet":
                 self._ports.quiet()
             case "crashed":
-                raise WorkerLost(f"it failed: {_quoted(frame.head.get('traceback'))}")
+                raise WorkerLost(f"it failed: {quoted(frame.head.get('traceback'))}")
             case _:
                 await self._carry(frame)
 
@@ -291,12 +288,7 @@ class WarmWorker:
             self._verified.set_result(None)
 
 
-def _quoted(said: Any) -> str:
-    """The end of what a worker says, in one line: it may be anything."""
-    return repr(str(said)[-_SAID:])
-
-
 def _raise_failure(failure: str | None) -> None:
     if failure is not None:
-        log.error("a kernel could not handle a request: %s", _quoted(failure))
+        log.error("a kernel could not handle a request: %s", quoted(failure))
         raise BrokerError("the kernel could not handle the request", code="kernel_failed")

@@ -12,7 +12,7 @@ from kernel_broker.worker.state.capture import Capture
 from kernel_broker.worker.state.chunks import Chunks, Fetch, Sink, Stop, never
 from kernel_broker.worker.state.damage import Damage
 from kernel_broker.worker.state.deferred import Deferred
-from kernel_broker.worker.state.definitions import ATOMS, Definitions, uid_in
+from kernel_broker.worker.state.definitions import Definitions, uid_in
 from kernel_broker.worker.state.delta import Delta, Pin
 from kernel_broker.worker.state.errors import GivenUp, TooLarge
 from kernel_broker.worker.state.holders import Holders
@@ -113,11 +113,7 @@ class StateEngine:
         table.ids |= dict.fromkeys((label for label in table.units if label.startswith(COLLECTED)), 0)
         if damage.labels:
             table.ids |= dict.fromkeys(now.keys() & damage.labels, 0)
-        table.atoms = {
-            label: value if type(value := now.get(label)) in ATOMS else held(value)
-            for label, it in table.units.items()
-            if it.atoms
-        }
+        table.atoms = {label: held(now.get(label)) for label, it in table.units.items() if it.atoms}
 
     def require(self, words: Iterable[str] | None = None) -> None:
         """Load the variables among some words, all if none are given. Raises `StateError`."""

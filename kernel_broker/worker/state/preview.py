@@ -27,12 +27,10 @@ def preview(value: Any) -> str:
 def describe(name: str, value: Any, cell: int | None) -> tuple[str, str, str, int | None]:
     """Name, type, preview, and the cell that made it."""
     kind = type(value)
-    if kind in _NAMES:
-        return name, _NAMES[kind], _short(value) if kind in _PLAIN else f"{len(value)} items", cell
     if kind is Tombstone:
         lost = pin_of(value)
         return name, lost.type, "lost", lost.cell
-    return name, type_name(kind), preview(value), cell
+    return name, _NAMES.get(kind) or type_name(kind), preview(value), cell
 
 
 def _short(value: Any) -> str:
